@@ -1,0 +1,110 @@
+"""The reasons a run stops.
+
+A bad claim is a value (:mod:`etl.rejects`); an exception means nobody can go on. Three families tell the
+scheduler what to do::
+
+    EtlError
+    |-- ConfigError        a setting, mapping or suite is wrong     -> exit 2, fail now, nothing was read
+    |-- TransientError     the other side may recover               -> retry the task
+    |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
+    `-- TerminalError      a person must act                        -> exit 1, fail now
+        |-- AuthenticationFailed, HostRefused, NotAllowed, PayloadChanged, PagingStuck
+        |-- TooManyRejects, ControlTotalMismatch, ValidatorFailed, RawPageAltered
+        `-- SchemaOutdated, AnotherRunActive
+
+Every message says what was expected, what was found, where, and what to do next. ``code`` is the entry in
+``docs/runbook.md``; it is the class name in upper snake case so that the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class EtlError(Exception):
+    """Base of every error raised on purpose. ``code`` names its runbook entry."""
+
+    @property
+    def code(self) -> str:
+        """Upper snake case of the class name, e.g. ``RATE_LIMITED``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).upper()
+
+
+class ConfigError(EtlError):
+    """A setting, mapping or expectation file is wrong; ``problems`` lists every mistake found."""
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message if not problems else "\n".join((message, *problems)))
+        self.problems = problems
+
+
+class TransientError(EtlError):
+    """The other side may recover by itself: try the step again."""
+
+
+class RateLimited(TransientError):
+    """Hesi asked for a pause longer than ``HESI_MAX_RETRY_AFTER_SECONDS`` allows."""
+
+
+class SourceUnavailable(TransientError):
+    """Hesi did not give a usable answer within the retry budget."""
+
+
+class SinkUnavailable(TransientError):
+    """The ERP database did not take the batch; nothing of it was committed."""
+
+
+class TokenExpired(TransientError):
+    """Hesi refused the access token again right after it was renewed."""
+
+
+class BudgetCalculating(TransientError):
+    """Hesi is still recalculating a budget package."""
+
+
+class TerminalError(EtlError):
+    """Trying again will not help: a person must act."""
+
+
+class AuthenticationFailed(TerminalError):
+    """Hesi refused the application key or secret."""
+
+
+class HostRefused(TerminalError):
+    """An address outside ``HESI_ALLOWED_HOSTS``, or plain http to another machine."""
+
+
+class NotAllowed(TerminalError):
+    """The tenant does not grant this call (feature gate or missing permission)."""
+
+
+class PayloadChanged(TerminalError):
+    """A response no longer has the documented envelope."""
+
+
+class PagingStuck(TerminalError):
+    """A list keeps answering the same page; going on would loop for ever."""
+
+
+class TooManyRejects(TerminalError):
+    """The reject-rate stop: posting the rest would hide a systematic mistake."""
+
+
+class ControlTotalMismatch(TerminalError):
+    """Counts or sums read back from the target differ from what was sent."""
+
+
+class ValidatorFailed(TerminalError):
+    """A suite is missing, changed its rules, or the validator crashed: fail closed."""
+
+
+class RawPageAltered(TerminalError):
+    """A stored source page no longer has the hash it was stored with."""
+
+
+class SchemaOutdated(TerminalError):
+    """The database holds a newer or unknown schema version."""
+
+
+class AnotherRunActive(TerminalError):
+    """Another run holds the posting lock."""

@@ -1,0 +1,250 @@
+"""One call, sent until it is answered: rate budget, deadline, bounded retries, named failures.
+
+Every call this client makes may be repeated: reads, and the write-back of a number that stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import httpx
+import msgspec
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.wait import wait_exponential_jitter
+
+from etl.errors import (
+    AuthenticationFailed,
+    BudgetCalculating,
+    EtlError,
+    HostRefused,
+    NotAllowed,
+    PayloadChanged,
+    RateLimited,
+    SourceUnavailable,
+)
+from etl.hesi.auth import AccessToken, Authorisation
+from etl.hesi.endpoints import Endpoint
+from etl.hesi.envelope import Failure, Kind, SourceRefused, judge
+from etl.hesi.limits import Clock, Deadline, RateBudget, Sleep, retry_after_seconds
+from etl.hesi.location import Base
+from etl.hesi.transport import BEARER, CONNECT_SECONDS, DEADLINE, READ_SECONDS
+from etl.redaction import redact
+
+ATTEMPTS = 5
+MAX_BODY_BYTES = 256 * 1024 * 1024  # a page of 100 claims is some 0.5 MB; this only stops a runaway answer
+_BACKOFF = wait_exponential_jitter(multiplier=0.5, max=20, jitter=0.5)
+_TIMEOUT = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": CONNECT_SECONDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to send: ``path`` is filled in and relative to the base, ``body`` goes out as JSON and never prints."""
+
+    endpoint: Endpoint
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A success as it came: raw body, address without token, instant in epoch milliseconds."""
+
+    endpoint: Endpoint
+    body: bytes = field(repr=False)
+    url: str
+    fetched_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    status: int
+    headers: httpx.Headers = field(repr=False)  # either may repeat the address it was asked at
+    body: bytes = field(repr=False)
+    encoding: str | None
+    url: str
+
+
+class _TryAgain(Exception):
+    """Control flow inside this module: never seen outside."""
+
+    def __init__(self, error: EtlError, retry_after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+
+
+class Exchange:
+    """Sends calls over one HTTP client; holds no secret."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        budget: RateBudget,
+        *,
+        max_retry_after_seconds: float,
+        total_deadline_seconds: float,
+        clock: Clock,
+        sleep: Sleep,
+        wall: Clock,
+    ) -> None:
+        self._http = http
+        self._budget = budget
+        self._max_retry_after = max_retry_after_seconds
+        self._total_deadline = total_deadline_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._wall = wall
+
+    def send(
+        self, base: Base, call: Call, *, authorisation: Authorisation | None, attempts: int = ATTEMPTS
+    ) -> Reply:
+        """The successful reply, after at most ``attempts`` tries and the total deadline.
+
+        Pauses Hesi asks for and our own rate budget are not held against the deadline.
+
+        Raises:
+            TransientError: no usable answer in the time and tries allowed.
+            TerminalError: an answer that will not change by trying again.
+        """
+        deadline = Deadline(self._clock, self._total_deadline)
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, _TryAgain) and error.retry_after:
+                deadline.extend(error.retry_after)
+                return error.retry_after
+            return _BACKOFF(state)
+
+        def stop(state: RetryCallState) -> bool:
+            return state.attempt_number >= attempts or state.upcoming_sleep >= deadline.remaining()
+
+        retrying = Retrying(
+            stop=stop, wait=wait, sleep=self._sleep, retry=retry_if_exception_type(_TryAgain), reraise=True
+        )
+        try:
+            return retrying(self._attempt, base, call, authorisation=authorisation, deadline=deadline)
+        except _TryAgain as last:
+            error = last.error
+        # Outside the handler: nothing of the HTTP library hangs on the error a user, a log or an XCom sees.
+        raise error
+
+    def _attempt(
+        self, base: Base, call: Call, *, authorisation: Authorisation | None, deadline: Deadline
+    ) -> Reply:
+        name = call.endpoint.name
+        while True:
+            deadline.extend(self._budget.take(name))
+            token = self._token(authorisation, deadline)
+            raw = self._once(base, call, token=token, deadline=deadline)
+            failure = judge(call.endpoint, status=raw.status, body=raw.body, encoding=raw.encoding)
+            if authorisation and token and (failure is None or failure.kind is Kind.REFUSED):
+                authorisation.accepted(token)
+            if failure is None:
+                return Reply(call.endpoint, raw.body, raw.url, int(self._wall() * 1000))
+            if authorisation and token and failure.kind is Kind.UNAUTHORISED:
+                authorisation.refused(token, where=name)
+                continue
+            self._fail(call.endpoint, failure, raw.headers)
+
+    def _token(self, authorisation: Authorisation | None, deadline: Deadline) -> AccessToken | None:
+        if authorisation is None:
+            return None
+        before = self._clock()
+        token = authorisation.token()
+        deadline.extend(self._clock() - before)  # renewing has a deadline of its own
+        return token
+
+    def _once(self, base: Base, call: Call, *, token: AccessToken | None, deadline: Deadline) -> _Raw:
+        name = call.endpoint.name
+        request = self._http.build_request(
+            call.endpoint.method,
+            base.url + call.path,
+            params=dict(call.params) if call.params else None,
+            content=None if call.body is None else msgspec.json.encode(call.body),
+            headers=None if call.body is None else {"Content-Type": "application/json"},
+            extensions={"timeout": _TIMEOUT, BEARER: token, DEADLINE: deadline},
+        )
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                body = _read(response, deadline, what=name)
+            finally:
+                response.close()
+        except httpx.HTTPError as error:
+            problem = redact(f"{type(error).__name__} {error}".strip())
+        else:
+            return _Raw(
+                response.status_code, response.headers, body, response.charset_encoding, redact(str(request.url))
+            )
+        if "CERTIFICATE_VERIFY_FAILED" in problem:
+            raise HostRefused(
+                f"{name}: expected a certificate this machine trusts for {base.host}, found {problem}; "
+                "add the missing certificate authority to the trust store, never switch verification off"
+            )
+        raise _TryAgain(
+            SourceUnavailable(
+                f"{name}: expected an answer from {base.host}, found {problem}; check the network, then run again"
+            )
+        )
+
+    def _fail(self, endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> NoReturn:
+        pause = retry_after_seconds(headers.get("Retry-After"), wall=self._wall)
+        if pause is not None and failure.kind in {Kind.RATE_LIMITED, Kind.BUSY} and pause > self._max_retry_after:
+            raise RateLimited(
+                f"{endpoint.name}: Hesi asks for a pause of {pause:.0f} s, HESI_MAX_RETRY_AFTER_SECONDS allows "
+                f"{self._max_retry_after:g}; nothing is lost, run again after the pause or raise the setting"
+            )
+        error = _named(endpoint, failure, headers)
+        if failure.kind in {Kind.RATE_LIMITED, Kind.BUSY, Kind.CALCULATING}:
+            raise _TryAgain(error, pause)
+        raise error
+
+
+def _read(response: httpx.Response, deadline: Deadline, *, what: str) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.iter_bytes():
+        deadline.check(what)
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise PayloadChanged(f"{what}: expected at most {MAX_BODY_BYTES} bytes, found more; ask Hesi")
+    return b"".join(chunks)
+
+
+def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlError:
+    found = f"{endpoint.name}: expected data, found HTTP {failure.status}: {failure.text or 'no text'}"
+    kind = failure.kind
+    if kind is Kind.BAD_KEY or (
+        not endpoint.needs_token and kind in {Kind.UNAUTHORISED, Kind.NOT_ALLOWED, Kind.REFUSED}
+    ):
+        return AuthenticationFailed(f"{found}; check HESI_APP_KEY, HESI_APP_SECURITY and HESI_BASE_URL")
+    if kind is Kind.RATE_LIMITED:
+        return RateLimited(f"{found}; lower HESI_REQUESTS_PER_SECOND or run again later")
+    if kind is Kind.CALCULATING:
+        return BudgetCalculating(f"{found}; run again when Hesi has finished")
+    if kind in {Kind.BUSY, Kind.MAINTENANCE}:
+        return SourceUnavailable(f"{found}; run again later")
+    if kind is Kind.REDIRECT:
+        target = _host_of(headers.get("Location", ""))
+        return HostRefused(
+            f"{endpoint.name}: expected an answer, found a redirect to {target}, which is not followed: the token "
+            "would travel along; set HESI_BASE_URL to the tenant's edition"
+        )
+    if kind in {Kind.NOT_ALLOWED, Kind.UNAUTHORISED}:
+        return NotAllowed(f"{found}; have the tenant's administrator grant this interface to the application")
+    if kind is Kind.CHANGED:
+        return PayloadChanged(f"{found}; the '{endpoint.envelope.value}' envelope of this call is missing")
+    return SourceRefused(
+        f"{found}; Hesi will answer the same again, correct what it names", status=failure.status, text=failure.text
+    )
+
+
+def _host_of(location: str) -> str:
+    try:
+        return httpx.URL(location).host or "another path of the same host"
+    except httpx.InvalidURL:
+        return "an unreadable address"

@@ -1,0 +1,282 @@
+"""Typed view of the flow JSON: only the fields a voucher depends on, decoded straight from the page bytes.
+
+Source: hesi-openapi, ``flows/get-forms-details-byStaff.md`` (list), ``flows/creat-and-save.md`` (fields). Keys are often
+omitted, null or of another type than documented, so everything but the id is optional. Custom fields (``u_...``,
+``项目``, ``E_system_...``) that the mappings name are added to the classes when a decoder is built: the tenant decides
+them, not this file. Money stays as raw JSON text until it is parsed exactly.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from etl.errors import PayloadChanged
+
+Text = str | None
+
+
+class Money(Struct):
+    """A money object: text or number in major units, base currency first (section 6)."""
+
+    standard: Raw | UnsetType = UNSET
+    standardStrCode: Text = None
+    foreign: Raw | UnsetType = UNSET
+    foreignStrCode: Text = None
+    rate: Raw | UnsetType = UNSET
+
+
+class InvoiceUse(Struct):
+    """An invoice a detail uses; ``taxAmount`` is the deductible tax."""
+
+    invoiceId: Text = None
+    itemIds: list[str] | None = None
+    taxAmount: Money | None = None
+    taxRate: str | int | float | None = None
+    approveAmount: Money | None = None
+
+
+class InvoiceForm(Struct):
+    """``type``: exist, noExist, noWrite, wait, unify."""
+
+    type: Text = None
+    invoices: list[InvoiceUse] | None = None
+    attachments: list[Any] | str | None = None
+
+
+class DatePeriod(Struct):
+    """``feeDatePeriod``."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+class LinkedRequisition(Struct):
+    """``linkDetailEntities[]``."""
+
+    expenseLink: Text = None
+
+
+class WriteOff(Struct):
+    """``writtenOffRecords[]``: id = loan package, loanId = the loan form's flow id, amount = plain text."""
+
+    id: Text = None
+    loanId: Text = None
+    amount: Raw | UnsetType = UNSET
+
+
+class PayPlanRow(Struct):
+    """``payPlan[]``; keys of ``dataLinkForm`` end in 支付金额, 收款信息, 支付时间, 支付流水号."""
+
+    dataLinkForm: dict[str, Raw] | None = None
+
+
+class LogAttributes(Struct):
+    channelTradeNo: Text = None
+
+
+class Log(Struct):
+    """One approval-log entry; only its action, time and bank batch matter here."""
+
+    action: Text = None
+    time: int | None = None
+    attributes: LogAttributes | None = None
+
+
+SHARE_FIELDS: list[tuple[str, Any, Any]] = [
+    ("apportionId", Text, None),
+    ("apportionMoney", Money | None, None),
+]
+LINE_FIELDS: list[tuple[str, Any, Any]] = [
+    ("amount", Money | None, None),
+    ("feeDate", int | str | None, None),
+    ("feeDatePeriod", DatePeriod | str | None, None),
+    ("detailId", Text, None),
+    ("invoiceForm", InvoiceForm | str | None, None),
+    ("attachments", list[Any] | str | None, None),
+    ("taxAmount", Money | None, None),
+    ("taxRate", str | int | float | None, None),
+    ("linkDetailEntities", list[LinkedRequisition] | None, None),
+]
+FORM_FIELDS: list[tuple[str, Any, Any]] = [
+    ("code", Text, None),
+    ("title", Text, None),
+    ("submitterId", Text, None),
+    ("payeeId", Text, None),
+    ("expenseDepartment", Any, None),
+    ("loanDepartment", Any, None),
+    ("expenseMoney", Money | None, None),
+    ("payMoney", Money | None, None),
+    ("companyRealPay", Money | None, None),
+    ("writtenOffMoney", Money | None, None),
+    ("loanMoney", Money | None, None),
+    ("receiptMoney", Money | None, None),
+    ("requisitionMoney", Money | None, None),
+    ("writtenOffRecords", list[WriteOff] | None, None),
+    ("multiplePayeesMode", bool | None, None),
+    ("payPlan", list[PayPlanRow] | None, None),
+    ("payDate", int | None, None),
+    ("paymentAccountId", Text, None),
+    ("voucherNo", Text, None),
+    ("flowEndTime", int | None, None),
+    ("timeToEnterPendingPayment", int | None, None),
+    ("receiptDate", int | None, None),
+    ("repaymentDate", int | None, None),
+    ("expenseLink", Text, None),
+    ("attachments", list[Any] | str | None, None),
+]
+
+
+class _Item(Struct):
+    items: list[Raw]
+
+
+@dataclass(frozen=True)
+class FlowDecoder:
+    """Decodes one flow; ``form``, ``line`` and ``share`` hold the custom fields asked for, in that order."""
+
+    flow: msgspec.json.Decoder[Any]
+    form: tuple[str, ...]
+    line: tuple[str, ...]
+    share: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=8)
+def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
+    """A decoder that also reads the custom fields ``paths`` names, e.g. ``share.项目``."""
+    wanted: dict[str, list[str]] = {"form": [], "line": [], "share": []}
+    for path in paths:
+        level, _, key = path.partition(".")
+        if level in wanted and key not in wanted[level]:
+            wanted[level].append(key)
+    share = _struct("Share", SHARE_FIELDS, wanted["share"])
+    apportion = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)])
+    line = _struct("Line", [*LINE_FIELDS, ("apportions", list[apportion] | str | None, None)], wanted["line"])
+    detail = msgspec.defstruct(
+        "Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)]
+    )
+    form = _struct("Form", [*FORM_FIELDS, ("details", list[detail] | None, None)], wanted["form"])
+    flow = msgspec.defstruct(
+        "Flow",
+        [
+            ("id", str),
+            ("form", form),
+            ("formType", str),
+            ("state", Text, None),
+            ("active", bool, True),
+            ("version", int | None, None),
+            ("updateTime", int | None, None),
+            ("ownerId", Text, None),
+            ("logs", list[Log] | None, None),
+        ],
+    )
+    return FlowDecoder(
+        msgspec.json.Decoder(flow), *(tuple(wanted[level]) for level in ("form", "line", "share"))
+    )
+
+
+def _struct(name: str, fields: list[tuple[str, Any, Any]], custom: Sequence[str]) -> type[Struct]:
+    known = {field[0] for field in fields}
+    extra = [
+        (f"custom_{i}", Any, msgspec.field(default=None, name=key))
+        for i, key in enumerate(custom)
+        if key not in known
+    ]
+    return msgspec.defstruct(name, [*fields, *extra])
+
+
+def custom_reader(fields: tuple[str, ...], known: Iterable[str]) -> tuple[str, ...]:
+    """Attribute names that hold the custom fields, in their order."""
+    known = set(known)
+    return tuple(key if key in known else f"custom_{i}" for i, key in enumerate(fields))
+
+
+_PAGE = msgspec.json.Decoder(_Item)
+# A flow has each of these at most once, and every money object both of the last two: more of one than of the other, or
+# than flows, means a repeated key, which a JSON parser would resolve silently.
+_ONCE = (b'"expenseMoney"', b'"payMoney"', b'"loanMoney"', b'"receiptMoney"', b'"submitterId"', b'"payDate"')
+
+
+def page_items(body: bytes) -> list[Raw]:
+    """The raw items of a list page, in order.
+
+    A page whose JSON a strict parser refuses because of one item (NaN, a lone surrogate, a broken byte) is cut item by
+    item instead, so that only that claim is quarantined later.
+
+    Raises:
+        PayloadChanged: the page has no ``items`` list or is cut off.
+    """
+    try:
+        return _PAGE.decode(body).items
+    except (msgspec.MsgspecError, RecursionError) as error:
+        cause = str(error)
+    text = body.decode("utf-8", "surrogateescape")
+    start = _ITEMS.match(text)
+    if start is None:
+        raise PayloadChanged(
+            f"expected a page with a list named items, found something else ({cause}); compare with the Hesi documentation"
+        )
+    try:
+        return [Raw(item.encode("utf-8", "surrogateescape")) for item in _cut(text, start.end())]
+    except (ValueError, RecursionError):
+        raise PayloadChanged(f"expected a complete JSON page, found a broken one ({cause}); run again") from None
+
+
+_ITEMS = re.compile(r'\s*\{\s*(?:"count"\s*:\s*\d+\s*,\s*)?"items"\s*:\s*\[\s*')
+_SCANNER = json.JSONDecoder()
+
+
+def _cut(text: str, at: int) -> Iterable[str]:
+    while text[at : at + 1] != "]":
+        _, end = _SCANNER.raw_decode(text, at)
+        yield text[at:end]
+        separator = _SEPARATOR.match(text, end)
+        if separator is None:
+            raise ValueError("items are not separated by commas")
+        if separator.group(1) is None:
+            return
+        at = separator.end()
+
+
+_SEPARATOR = re.compile(r"\s*(?:(,)\s*|\])")
+
+
+def may_repeat_keys(body: bytes, flows: int) -> bool:
+    """Whether a page could hold a repeated key; cheap, never false for a repeated amount."""
+    return any(body.count(key) > flows for key in _ONCE) or body.count(b'"standard"') != body.count(
+        b'"standardStrCode"'
+    )
+
+
+def repeated_key(item: bytes) -> str | None:
+    """The first repeated key of one flow, or None."""
+
+    def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
+        seen = dict(members)
+        if len(seen) != len(members):
+            names = [name for name, _ in members]
+            raise _Repeated(next(name for name in names if names.count(name) > 1))
+        return seen
+
+    try:
+        json.loads(item, object_pairs_hook=pairs, parse_float=str, parse_int=str, parse_constant=_not_json)
+    except _Repeated as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return None  # not JSON at all: the typed decoder says so
+    return None
+
+
+class _Repeated(Exception):
+    pass
+
+
+def _not_json(name: str) -> NoReturn:
+    raise ValueError(name)

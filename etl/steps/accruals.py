@@ -1,0 +1,422 @@
+"""Expense vouchers: debits per detail and share, input VAT per rate, credits to whoever is owed.
+
+Pure. Sources: accounting-rules 6-15, 17-19, 21; golden-cases.md common rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from etl.frames import BUDGET_LINES, FINDINGS, NO_AMOUNT, NO_INSTANT, VOUCHER_INVOICES
+from etl.money import MoneyError, exponent, to_text
+from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
+from etl.steps.failures import Failures
+from etl.steps.linebook import ADVANCE, COMPANY_PAID, EXPENSE, PAYABLE, RESIDUAL, TAX, LineBook, split_answers
+from etl.steps.lookups import CompanyRules, Counterparty, first_hit, look_up
+from etl.steps.shares import SharedLines, share_lines
+from etl.steps.stage import StagedClaims
+from etl.steps.vat import InvoiceUse, deductible
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Accruals:
+    """What the accruals add besides their lines; all frames use entry row numbers until the caller numbers them."""
+
+    labels: dict[int, list[str]]  # entry row -> distinct fee labels in line order
+    fx: dict[int, tuple[str, int, str]]  # entry row -> currency, amount, rate, where all lines share one currency
+    invoices: pd.DataFrame
+    budget_lines: pd.DataFrame
+    findings: pd.DataFrame
+    distinct_invoices: Array
+    employee_credited: Array
+
+
+def book_accruals(
+    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures
+) -> Accruals:
+    """Books the accrual of each entry in ``rows`` and returns what the voucher headers need.
+
+    Args:
+        entries: all entries of the company; ``claim`` = row of ``staged.claims``, ``voucher_day`` is resolved.
+        rows: row numbers of the EXPENSE entries to book.
+    """
+    claims = entries["claim"].to_numpy()
+    entry_of = np.full(len(staged.claims), -1)
+    entry_of[claims[rows]] = rows
+    lines = staged.lines.assign(entry=entry_of[staged.lines["claim"].to_numpy()])
+    lines = lines.assign(row=np.arange(len(lines)))[lines["entry"].to_numpy() >= 0]
+    _check_amounts(entries, rows, lines, staged, rules, failures)
+    fx = _shared_currency(lines, failures, rules.mapping.company.base_currency)
+    tax = _tax(lines, entries, staged, rules, failures)
+    shared = share_lines(lines, tax.by_line, tax.hesi_by_line, staged, failures)
+    labels = _book_debits(book, entries, lines, shared, staged, rules, failures)
+    _book_tax(book, tax.parts, rules)
+    employee = np.zeros(len(entries), dtype=bool)
+    employee[book_write_offs(book, entries, entry_of, staged, rules, failures, section=ADVANCE)] = True
+    _book_company_paid(book, entries, rows, staged, rules, failures)
+    _book_payables(book, entries, entry_of, staged, rules, failures, employee, fx)
+    _book_residual(book, entries, rows, lines, staged, rules)
+    return Accruals(
+        labels, fx, tax.invoices, _budget_lines(entries, lines, shared, staged), tax.findings, tax.distinct, employee
+    )
+
+
+def _sum_by(keys: Array, values: Array, size: int) -> Array:
+    total = np.zeros(size, dtype=np.int64)
+    np.add.at(total, keys, values)
+    return total
+
+
+def _check_amounts(
+    entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures
+) -> None:
+    base = rules.mapping.company.base_currency
+    claims = entries["claim"].to_numpy()[rows]
+    columns = staged.claims[["total_minor", "pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims]
+    total, pay, written_off, company_paid = columns.T
+    size = len(staged.claims)
+    detail = _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), size)[claims]
+    planned = _sum_by(staged.payees["claim"].to_numpy(), staged.payees["amount_minor"].to_numpy(), size)[claims]
+    recorded = _sum_by(staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy(), size)[claims]
+    currency = staged.claims["currency"].to_numpy()[claims]
+    foreign_lines = lines["entry"].to_numpy()[lines["currency"].to_numpy() != base]
+    limit = rules.mapping.residual.limit_minor if rules.mapping.residual else 0
+    credits = pay + written_off + company_paid
+    for row in rows[currency != base].tolist() + np.unique(foreign_lines).tolist():
+        failures.add(row, "BASE_CURRENCY", f"expected amounts in {base}, the base currency of book {rules.mapping.company.book}")
+
+    def text(minor: int) -> str:
+        return to_text(minor, base)
+
+    for i in np.flatnonzero((np.abs(detail - total) > limit) | (np.abs(credits - total) > limit) | (np.abs(credits - detail) > limit)):
+        failures.add(
+            int(rows[i]), "AMOUNT_IDENTITY",
+            f"expected details = expenseMoney = payMoney + writtenOffMoney + companyRealPay; found details {text(detail[i])}, expenseMoney {text(total[i])}, "
+            f"payMoney {text(pay[i])}, writtenOffMoney {text(written_off[i])}, companyRealPay {text(company_paid[i])}",
+        )
+    for i in np.flatnonzero(planned != pay):
+        failures.add(int(rows[i]), "PAYPLAN_SUM", f"expected payPlan rows to add up to payMoney {text(pay[i])}, found {text(planned[i])}")
+    for i in np.flatnonzero(recorded != written_off):
+        failures.add(int(rows[i]), "LOAN_STATE", f"expected writtenOffRecords to add up to writtenOffMoney {text(written_off[i])}, found {text(recorded[i])}")
+
+
+def _shared_currency(lines: pd.DataFrame, failures: Failures, base: str) -> dict[int, tuple[str, int, str]]:
+    """Currency, foreign total and rate of entries whose lines all carry the same foreign currency; checks each rate (rule 7)."""
+    foreign = lines[lines["foreign_currency"].to_numpy() != ""]
+    if foreign.empty:
+        return {}
+    # A rounding at submission may differ by one minor unit: foreign x rate is a check, never a source.
+    for entry, minor, standard, currency, rate in zip(
+        foreign["entry"], foreign["foreign_minor"], foreign["amount_minor"], foreign["foreign_currency"], foreign["rate"], strict=True
+    ):
+        try:
+            expected = Decimal(minor).scaleb(exponent(base) - exponent(currency)) * _rate(rate)
+        except MoneyError as error:
+            failures.add(entry, "FX_MISMATCH", f"rate of {currency}: {error}")
+            continue
+        if abs(expected - standard) > 1:
+            failures.add(entry, "FX_MISMATCH", f"{currency} {to_text(minor, currency)} x {rate} is {to_text(round(expected), base)} {base}, the claim says {to_text(standard, base)}")
+    sizes = lines.groupby("entry").size()
+    shared = {}
+    for entry, group in foreign.groupby("entry"):
+        currencies, rates = group["foreign_currency"].unique(), group["rate"].unique()
+        if len(currencies) == 1 and len(group) == sizes[entry]:
+            total = int(group["foreign_minor"].sum())
+            shared[int(entry)] = (currencies[0], total, rates[0] if len(rates) == 1 else "")
+    return shared
+
+
+def _rate(text: str) -> Decimal:
+    whole, _, fraction = text.partition(".")
+    if not whole.isdigit() or not (fraction.isdigit() or not fraction) or not text.strip("0."):
+        raise MoneyError(f"expected a positive decimal rate, found {text[:20]!r}")
+    return Decimal(text)
+
+
+@dataclass(frozen=True)
+class _Tax:
+    by_line: Array  # row of staged.lines -> tax booked
+    hesi_by_line: Array  # row of staged.lines -> tax Hesi names, whether booked or not
+    parts: pd.DataFrame  # entry, line row, detail_id, invoice_id, rate, tax
+    invoices: pd.DataFrame
+    findings: pd.DataFrame
+    distinct: Array  # entry row -> distinct invoices
+
+
+def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> _Tax:
+    """Deductible tax of every invoice use; a loop, since a claim has few invoices and each rule reads like its text."""
+    size = len(staged.lines)
+    by_line, hesi_by_line = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    position = np.full(size, -1)
+    position[lines["row"].to_numpy()] = np.arange(len(lines))
+    at = position[staged.invoices["line"].to_numpy()]
+    uses = staged.invoices[at >= 0]
+    at = at[at >= 0]
+    entry = lines["entry"].to_numpy()[at]
+    days = entries["voucher_day"].to_numpy()
+    events = entries["event_day"].to_numpy()
+    fee_days = np.where(lines["fee_ms"].to_numpy() == NO_INSTANT, events[lines["entry"].to_numpy()], (lines["fee_ms"].to_numpy() + ACCOUNTING_OFFSET_MS) // DAY_MS)
+    fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
+    codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
+    deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
+    parts, found, findings = [], {}, []
+    for line, row, use_entry, invoice_id, tax, rate, approved in zip(
+        at.tolist(), uses["line"].tolist(), entry.tolist(), uses["invoice_id"], uses["tax_minor"].tolist(), uses["rate"], uses["approved_minor"].tolist(), strict=True
+    ):
+        invoice = rules.reference.invoices.get(invoice_id)
+        if tax != NO_AMOUNT:
+            hesi_by_line[row] += tax
+        booked = 0
+        fee = fees[line]
+        if rules.vat is not None and deducts[int(days[use_entry])] and (fee is None or fee[1].deduct):
+            answer = deductible(InvoiceUse(invoice_id, tax, rate, approved, int(fee_days[line])), invoice, rules.vat)
+            if answer.problem is not None:
+                failures.add(use_entry, *answer.problem)
+            parts += [(use_entry, row, invoice_id, part_rate, part) for part_rate, part in answer.parts]
+            booked = sum(part for _, part in answer.parts)
+            findings += [(names[use_entry], codes[use_entry], rule, detail, booked) for rule, detail in answer.findings]
+        by_line[row] += booked
+        if invoice_id:
+            kind, gross, before = found.get((use_entry, invoice_id), (invoice.kind if invoice else "", (invoice.gross_minor if invoice else None) or 0, 0))
+            found[use_entry, invoice_id] = (kind, gross, before + booked)
+    base = rules.mapping.company.base_currency
+    distinct = np.bincount(np.array([key[0] for key in found], dtype=np.int64), minlength=len(entries)) if found else np.zeros(len(entries), dtype=np.int64)
+    return _Tax(
+        by_line, hesi_by_line,
+        pd.DataFrame(parts, columns=["entry", "line", "invoice_id", "rate", "tax"]),
+        VOUCHER_INVOICES.from_rows([(key[0], key[1], *value) for key, value in found.items()]),
+        FINDINGS.from_rows([(*row, base) for row in findings]),
+        distinct,
+    )
+
+
+def _book_debits(
+    book: LineBook, entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims, rules: CompanyRules, failures: Failures
+) -> dict[int, list[str]]:
+    """One red or black debit per share, net of its tax (rule 9)."""
+    entry = shared.entry
+    days = entries["voucher_day"].to_numpy()[entry]
+    department = first_hit([shared.column(path, staged, rules) for path in rules.mapping.fields.department])
+    fee_ids = staged.lines["fee_type_id"].to_numpy()[shared.line]
+    accounts, problems = split_answers(look_up(rules.expense_account, fee_ids, department, days))
+    failures.add_where(entry, problems)
+    shared.department, shared.account = department, np.array([answer[0] if answer else "" for answer in accounts], dtype=object)
+    fee_ms = staged.lines["fee_ms"].to_numpy()[shared.line]
+    detail_ids = staged.lines["detail_id"].to_numpy()[shared.line]
+    handles = book.add(
+        dims=share_dimensions(shared, staged, rules, days),
+        entry=entry, section=EXPENSE, order=shared.line, suborder=shared.share_no, account_code=shared.account,
+        currency=rules.mapping.company.base_currency, debit_minor=shared.net,
+        business_day=np.where(fee_ms == NO_INSTANT, -(2**31), (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=detail_ids,
+    )
+    fee_codes = look_up(lambda fee: getattr(rules.reference.fee_types.get(fee), "code", "") or fee, fee_ids)
+    book.add_sources(handles, source_line_id=detail_ids, source_part=shared.share_id, amount_minor=shared.money, fee_type_code=fee_codes,
+                     rule=[answer[1] if answer else "" for answer in accounts])
+    labels: dict[int, list[str]] = {}
+    found = look_up(rules.fee, lines["fee_type_id"], entries["voucher_day"].to_numpy()[lines["entry"].to_numpy()])
+    for row, fee in zip(lines["entry"].tolist(), found, strict=True):
+        names = labels.setdefault(row, [])
+        if fee is not None and fee[1].label not in names:
+            names.append(fee[1].label)
+    return labels
+
+
+def share_dimensions(shared: SharedLines, staged: StagedClaims, rules: CompanyRules, days: Array) -> dict[str, tuple[Array, Array]]:
+    """Dimension answers of every share, by type."""
+    answers = {}
+    for dim_type, dimension in rules.dimensions.items():
+        values = first_hit([shared.column(path, staged, rules) for path in dimension.from_])
+
+        def answer(value: str, day: int, dim_type: str = dim_type) -> tuple[Any, Any]:
+            return rules.dimension(dim_type, value, day) if value else (None, None)
+
+        answers[dim_type] = split_answers(look_up(answer, values, days))
+    return answers
+
+
+def _book_tax(book: LineBook, parts: pd.DataFrame, rules: CompanyRules) -> None:
+    """VAT lines merged per rate and sign, high rate first (rules 15, 21)."""
+    if parts.empty or rules.mapping.input_vat is None:
+        return
+    parts = parts.assign(sign=np.sign(parts["tax"]))
+    merged = parts.groupby(["entry", "rate", "sign"], as_index=False, sort=True)["tax"].sum()
+    rates = merged["rate"].to_numpy()
+    order = [-round(Decimal(rate) * 10_000) for rate in rates]
+    handles = book.add(
+        entry=merged["entry"].to_numpy(), section=TAX, order=order, suborder=-merged["sign"].to_numpy(),
+        account_code=rules.mapping.input_vat.account, currency=rules.mapping.company.base_currency, debit_minor=merged["tax"].to_numpy(),
+        tax_rate=rates, tax_code=[rules.tax_code(rate) for rate in rates],
+    )
+    numbered = parts.merge(merged.assign(handle=handles)[["entry", "rate", "sign", "handle"]], on=["entry", "rate", "sign"], validate="many_to_one")
+    by_invoice = numbered.groupby(["handle", "line", "invoice_id"], as_index=False)["tax"].sum()
+    book.add_sources(by_invoice["handle"].to_numpy(), source_line_id=by_invoice["line"].astype(str).radd("line:"), source_part=by_invoice["invoice_id"],
+                     amount_minor=by_invoice["tax"].to_numpy(), rule=f"{rules.place}:input_vat")
+
+
+def claim_dimensions(claims: Array, staged: StagedClaims, rules: CompanyRules, days: Array, account: str) -> dict[str, tuple[Array, Array]]:
+    """Dimensions a credit or bank account carries besides its counterparty, read from the form."""
+    known = rules.chart.get(account, [])
+    answers = {}
+    for dim_type in sorted({name for entry in known for name, rule in entry.dimensions.items() if rule != "forbidden"} & set(rules.dimensions)):
+        columns = [staged.claims[path].to_numpy()[claims] for path in rules.dimensions[dim_type].from_ if path in staged.claims]
+        values = first_hit(columns) if columns else np.full(len(claims), "", dtype=object)
+
+        def answer(value: str, day: int, dim_type: str = dim_type) -> tuple[Any, Any]:
+            return rules.dimension(dim_type, value, day) if value else (None, None)
+
+        answers[dim_type] = split_answers(look_up(answer, values, days))
+    return answers
+
+
+def counterparty_dimensions(parties: Array, base: dict[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
+    """``base`` with the employee and supplier dimensions taken from the counterparties."""
+    nothing = np.full(len(parties), None, dtype=object)
+    result = dict(base)
+    for dim_type in ("employee", "supplier"):
+        values = np.empty(len(parties), dtype=object)
+        for i, party in enumerate(parties):
+            values[i] = (party.code, party.name) if party is not None and party.dim_type == dim_type else None
+        result[dim_type] = (values, nothing)
+    return result
+
+
+def book_write_offs(
+    book: LineBook, entries: pd.DataFrame, entry_of: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, section: int
+) -> Array:
+    """Credits advances on the loan's owner, not on the claimant (rule 11). Returns the entry rows that have one."""
+    offs = staged.write_offs.assign(entry=entry_of[staged.write_offs["claim"].to_numpy()])
+    offs = offs[(offs["entry"].to_numpy() >= 0) & (offs["amount_minor"].to_numpy() != 0)]
+    account = rules.mapping.loans.employee
+    entry = offs["entry"].to_numpy()
+    days = entries["voucher_day"].to_numpy()[entry]
+
+    def owner(package: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
+        staff = rules.reference.loan_owners.get(package)
+        if not staff:
+            return None, ("LOAN_UNKNOWN", f"loan package {package} or its owner is not known to Hesi")
+        return rules.employee(staff, account, day), None
+
+    parties, problems = split_answers(look_up(owner, offs["package_id"], days))
+    failures.add_where(entry, problems)
+    amounts = offs["amount_minor"].to_numpy()
+    handles = book.add(
+        dims=counterparty_dimensions(parties, claim_dimensions(offs["claim"].to_numpy(), staged, rules, days, account)),
+        entry=entry, section=section, order=offs["record_no"].to_numpy() + 1, account_code=account,
+        currency=rules.mapping.company.base_currency, credit_minor=amounts, source_line_id=offs["package_id"].to_numpy(),
+    )
+    book.add_sources(handles, source_line_id="writtenOffRecords", source_part=offs["package_id"].to_numpy(), amount_minor=amounts, rule=f"{rules.place}:loans.employee")
+    return entry
+
+
+def _book_company_paid(
+    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures
+) -> None:
+    """Credits the clearing account of the platform for what the company paid directly (rule 12)."""
+    claims = entries["claim"].to_numpy()[rows]
+    amounts = staged.claims["company_paid_minor"].to_numpy()[claims]
+    rows, claims, amounts = rows[amounts != 0], claims[amounts != 0], amounts[amounts != 0]
+    if not len(rows):
+        return
+    paths = rules.mapping.company_paid.supplier_from if rules.mapping.company_paid else []
+    columns = [staged.claims[path].to_numpy()[claims] for path in paths if path in staged.claims]
+    values = first_hit(columns) if columns else np.full(len(rows), "", dtype=object)
+    days = entries["voucher_day"].to_numpy()[rows]
+    parties, problems = split_answers(look_up(rules.platform, values, days))
+    failures.add_where(rows, problems)
+    account = rules.mapping.company_paid.account if rules.mapping.company_paid else ""
+    handles = book.add(
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, account)),
+        entry=rows, section=COMPANY_PAID, account_code=account, currency=rules.mapping.company.base_currency, credit_minor=amounts,
+    )
+    book.add_sources(handles, source_line_id="companyRealPay", amount_minor=amounts, rule=f"{rules.place}:company_paid.account")
+
+
+def _book_payables(
+    book: LineBook, entries: pd.DataFrame, entry_of: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, employee: Array,
+    fx: dict[int, tuple[str, int, str]],
+) -> None:
+    """Credits each payPlan row's payee; a supplier's payable keeps the lines' foreign currency (rules 7, 10)."""
+    owed = staged.payees.assign(entry=entry_of[staged.payees["claim"].to_numpy()])
+    owed = owed[(owed["entry"].to_numpy() >= 0) & (owed["amount_minor"].to_numpy() != 0)]
+    if owed.empty:
+        return
+    entry, claims = owed["entry"].to_numpy(), owed["claim"].to_numpy()
+    days = entries["voucher_day"].to_numpy()[entry]
+    parties, problems = split_answers(look_up(rules.payable, owed["payee_id"], staged.claims["submitter_id"].to_numpy()[claims], days))
+    failures.add_where(entry, problems)
+    employee[entry[[party is not None and party.employee for party in parties]]] = True
+    base = rules.mapping.company.base_currency
+    amounts, totals = owed["amount_minor"].to_numpy(), staged.claims["total_minor"].to_numpy()[claims]
+    currency, rate, foreign = np.full(len(owed), base, dtype=object), np.full(len(owed), "", dtype=object), np.zeros(len(owed), dtype=np.int64)
+    for i, party in enumerate(parties if fx else ()):
+        shared = fx.get(int(entry[i]))
+        if shared is None or party is None or party.employee:
+            continue
+        if amounts[i] == totals[i]:
+            currency[i], foreign[i], rate[i] = shared
+        elif owed["foreign_currency"].iat[i] == shared[0]:
+            currency[i], foreign[i], rate[i] = shared[0], owed["foreign_minor"].iat[i], owed["rate"].iat[i]
+        else:
+            failures.add(int(entry[i]), "FX_PAYABLE", f"payee {owed['payee_id'].iat[i]} is owed part of a {shared[0]} claim and the payPlan row names no {shared[0]} amount")
+        if foreign[i] and not rate[i]:
+            rate[i] = f"{(Decimal(int(amounts[i])).scaleb(-exponent(base)) / Decimal(int(foreign[i])).scaleb(-exponent(shared[0]))).quantize(Decimal('1e-10')).normalize():f}"
+    accounts = np.array([party.account if party else "" for party in parties], dtype=object)
+    handles = book.add(
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier)),
+        entry=entry, section=PAYABLE, order=owed["part_no"].to_numpy(), account_code=accounts, currency=currency, fx_rate=rate, amount_fc_minor=foreign,
+        credit_minor=amounts, source_line_id=owed["payee_id"].to_numpy(),
+    )
+    book.add_sources(handles, source_line_id="payPlan", source_part=owed["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
+
+
+def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> None:
+    """One line for the small difference the mapping allows between debits and credits; none by default."""
+    if rules.mapping.residual is None:
+        return
+    claims = entries["claim"].to_numpy()[rows]
+    credits = staged.claims[["pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims].sum(axis=1)
+    difference = credits - _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), len(staged.claims))[claims]
+    off = (difference != 0) & (np.abs(difference) <= rules.mapping.residual.limit_minor)
+    handles = book.add(
+        dims=claim_dimensions(claims[off], staged, rules, entries["voucher_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
+        entry=rows[off], section=RESIDUAL, account_code=rules.mapping.residual.account, currency=rules.mapping.company.base_currency,
+        debit_minor=np.maximum(difference[off], 0), credit_minor=np.maximum(-difference[off], 0),
+    )
+    book.add_sources(handles, source_line_id="residual", amount_minor=difference[off], rule=f"{rules.place}:residual")
+
+
+def _budget_lines(entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims) -> pd.DataFrame:
+    entry, line = shared.entry, shared.line
+    claims = entries["claim"].to_numpy()[entry]
+    fee_ms = staged.lines["fee_ms"].to_numpy()[line]
+    project = staged.shares.columns.intersection(["share.项目"])
+    requisition = np.where(staged.lines["requisition_id"].to_numpy()[line] == "", staged.claims["requisition_id"].to_numpy()[claims], staged.lines["requisition_id"].to_numpy()[line])
+    return BUDGET_LINES.frame(
+        {
+            "entry_no": entry,
+            "claim_id": entries["claim_id"].to_numpy()[entry],
+            "claim_code": entries["claim_code"].to_numpy()[entry],
+            "company_code": entries["company_code"].to_numpy()[entry],
+            "department_id": shared.department,
+            "fee_type_id": staged.lines["fee_type_id"].to_numpy()[line],
+            "project_id": shared.share_column(project[0], staged) if len(project) else np.full(len(entry), "", dtype=object),
+            "employee_id": staged.claims["submitter_id"].to_numpy()[claims],
+            "account_code": shared.account,
+            "day": np.where(fee_ms == NO_INSTANT, entries["event_day"].to_numpy()[entry], (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
+            "gross_minor": shared.net + shared.tax,
+            "net_minor": shared.net,
+            "currency": entries["currency"].to_numpy()[entry],
+            "requisition_id": requisition,
+        }
+    )
+
+
+__all__ = ["Accruals", "book_accruals", "book_write_offs", "claim_dimensions", "counterparty_dimensions"]

@@ -1,0 +1,302 @@
+"""The mapping of one company as look-ups by Hesi id and day, with the reason when there is no answer.
+
+Every answer is ``(value, problem)``: exactly one of them is None, and a problem is ``(rule, reason)`` with the nearest
+known values in the reason, so that whoever reads it can repair the mapping (accounting-rules 10, 19, 22).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rapidfuzz import process
+
+from etl.config.mapping import Account, BankAccount, Chart, CompanyMapping, Dated, Dimension, FeeType, HesiRef, ValueMap, VatRules
+from etl.frames import day_number, day_of
+from etl.periods import FiscalPeriod
+from etl.reference import ListItem, Payee, Reference
+
+Problem = tuple[str, str]
+T = TypeVar("T")
+D = TypeVar("D", bound=Dated)
+
+
+def look_up(answer: Callable[..., T], *columns: pd.Series | npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``answer`` for every row, asked once per distinct combination of values."""
+    size = len(columns[0])
+    combined = np.zeros(size, dtype=np.int64)
+    uniques: list[Any] = []
+    for column in columns:
+        codes, values = pd.factorize(column)
+        combined = combined * max(len(values), 1) + codes
+        uniques.append(values)
+    _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
+    arrays = [np.asarray(column, dtype=object) for column in columns]
+    answers = np.empty(len(first), dtype=object)
+    for i, row in enumerate(first):
+        answers[i] = answer(*(array[row] for array in arrays))
+    return answers[inverse] if size else np.empty(0, dtype=object)
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """The three known values most like ``value``, for a reason text."""
+    matches = process.extract(value, [item for item in known if item], limit=3, score_cutoff=40)
+    return f"; nearest known: {', '.join(match[0] for match in matches)}" if matches else ""
+
+
+def in_force(entries: Sequence[D], day: date) -> D | None:
+    """The first entry in force on a day."""
+    return next((entry for entry in entries if entry.covers(day)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparty:
+    """Who is owed: account of the payable and the dimension that names them."""
+
+    account: str
+    dim_type: str
+    code: str
+    name: str
+
+    @property
+    def employee(self) -> bool:
+        """Whether the payable is an employee's."""
+        return self.dim_type == "employee"
+
+
+class CompanyRules:
+    """Look-ups of one company for one run."""
+
+    def __init__(self, mapping: CompanyMapping, chart: Chart, vat: VatRules | None, reference: Reference, run_day: date) -> None:
+        self.mapping, self.vat, self.reference, self.run_day = mapping, vat, reference, run_day
+        self.chart: dict[str, list[Account]] = {}
+        for account in chart.accounts:
+            self.chart.setdefault(account.code, []).append(account)
+        self.fees: dict[str, list[tuple[int, FeeType]]] = {}
+        for index, fee in enumerate(mapping.fee_types):
+            for key in _keys(fee.fee):
+                self.fees.setdefault(key, []).append((index, fee))
+        self.classes = {key: [entry for entry in mapping.department_classes if key in _keys(entry.departments)] for ref in mapping.department_classes for key in _keys(ref.departments)}
+        self.banks = {bank.hesi: bank for bank in mapping.bank_accounts}
+        self.dimensions = {dimension.type: dimension for dimension in mapping.dimensions}
+        self.place = f"companies/{mapping.company.code}.yaml"
+
+    def account(self, code: str, day: int) -> Account | None:
+        """The account if it is open on the day."""
+        return in_force(self.chart.get(code, []), day_of(day) or self.run_day)
+
+    def fee(self, fee_type_id: str, day: int) -> tuple[int, FeeType] | None:
+        """Index and entry of the fee type in force, by code or id."""
+        found = self.reference.fee_types.get(fee_type_id)
+        when = day_of(day) or self.run_day
+        for key in (fee_type_id, found.code if found else ""):
+            for index, fee in self.fees.get(key, []):
+                if fee.covers(when):
+                    return index, fee
+        return None
+
+    def department_class(self, department_id: str, day: int) -> str | None:
+        """Class of the nearest department upwards that has one."""
+        when, seen = day_of(day) or self.run_day, set()
+        while department_id and department_id not in seen:
+            seen.add(department_id)
+            department = self.reference.departments.get(department_id)
+            for key in (department_id, department.code if department else ""):
+                entry = in_force(self.classes.get(key, []), when)
+                if entry is not None:
+                    return entry.class_
+            department_id = department.parent_id if department else ""
+        return None
+
+    def expense_account(self, fee_type_id: str, department_id: str, day: int) -> tuple[tuple[str, str] | None, Problem | None]:
+        """Account and the mapping place that decided it."""
+        fee = self.fee(fee_type_id, day)
+        known = self.reference.fee_types.get(fee_type_id)
+        shown = f"{known.code or known.id} {known.name}" if known else fee_type_id or "(none)"
+        if fee is None:
+            names = [item for entry in self.mapping.fee_types for item in (*entry.fee.codes, entry.label)]
+            return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} is not in fee_types of {self.place} on {day_of(day)}{nearest(shown, names)}")
+        index, entry = fee
+        class_ = self.department_class(department_id, day)
+        if class_ is None and "*" not in entry.accounts:
+            department = self.reference.departments.get(department_id)
+            label = f"{department.code} {department.name}" if department else department_id or "(none)"
+            classes = [code for item in self.mapping.department_classes for code in item.departments.codes]
+            return None, ("DEPARTMENT_UNMAPPED", f"department {label} has no class in department_classes of {self.place}{nearest(label, classes)}")
+        key = class_ if class_ in entry.accounts else "*"
+        account = entry.accounts.get(key)  # type: ignore[arg-type]
+        if account is None:
+            return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} has no account for class {class_} in fee_types[{index}] of {self.place}; it has {', '.join(entry.accounts)}")
+        return (account, f"{self.place}:fee_types[{index}].accounts.{key}"), None
+
+    def bank(self, account_id: str) -> tuple[BankAccount | None, Problem | None]:
+        """Bank account behind a Hesi paying account."""
+        known = self.reference.payer_accounts.get(account_id)
+        for key in (account_id, known.code if known else ""):
+            if key and key in self.banks:
+                return self.banks[key], None
+        shown = known.code or known.name if known else account_id
+        return None, ("BANK_UNMAPPED", f"paying account {shown} is not in bank_accounts of {self.place}{nearest(shown, self.banks)}")
+
+    def dimension(self, dim_type: str, value: str, day: int) -> tuple[tuple[str, str] | None, Problem | None]:
+        """Code and name of a dimension value: the mapped code, else Hesi's code, else Hesi's id."""
+        dimension = self.dimensions[dim_type]
+        lists = {"department": self.reference.departments, "staff": self.reference.staffs, "dimension_item": self.reference.dimension_items}
+        if dimension.source == "text":
+            mapped = self._mapped(dimension.values, (value,), day)
+            return (mapped.code, mapped.name) if mapped else (value, value), None
+        item: Any = lists[dimension.source].get(value)  # type: ignore[attr-defined]
+        mapped = self._mapped(dimension.values, (value, item.code if item else ""), day)
+        if mapped:
+            return (mapped.code, mapped.name or (item.name if item else "")), None
+        if item is None:
+            codes = [entry.hesi for entry in dimension.values]
+            return None, ("DIMENSION_UNMAPPED" if dim_type != "department" else "DEPARTMENT_UNMAPPED", f"{dim_type} {value} is neither in Hesi's {dimension.source} list nor in dimensions of {self.place}{nearest(value, codes)}")
+        return (item.code or item.id, item.name), None
+
+    def _mapped(self, values: list[ValueMap], keys: tuple[str, ...], day: int) -> ValueMap | None:
+        if not values:
+            return None
+        when = day_of(day) or self.run_day
+        return next((entry for key in keys if key for entry in values if entry.hesi == key and entry.covers(when)), None)
+
+    def employee(self, staff_id: str, account: str, day: int) -> Counterparty:
+        """An employee as counterparty of an account."""
+        staff = self.reference.staffs.get(staff_id)
+        if "employee" in self.dimensions:
+            answer, _ = self.dimension("employee", staff_id, day)
+            if answer is not None:
+                return Counterparty(account, "employee", *answer)
+        return Counterparty(account, "employee", (staff.code if staff else "") or staff_id, staff.name if staff else "")
+
+    def supplier(self, payee: Payee, account: str, day: int) -> Counterparty:
+        """A company payee as counterparty of an account."""
+        rules = self.mapping.payables
+        mapped = self._mapped(rules.suppliers, (payee.id, payee.name), day)
+        if mapped:
+            return Counterparty(account, "supplier", mapped.code, mapped.name or payee.name)
+        code = payee.fields.get(rules.supplier_code_from.partition(".")[2], "") if rules.supplier_code_from else ""
+        return Counterparty(account, "supplier", code or payee.id, payee.name)
+
+    def payable(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
+        """Credit account and counterparty of what is owed to a payee (rule 10); no payee = the claimant."""
+        rules = self.mapping.payables
+        if not payee_id:
+            return self.employee(claimant_id, rules.employee, day), None
+        payee = self.reference.payees.get(payee_id)
+        if payee is None:
+            return None, ("PAYEE_UNKNOWN", f"payee {payee_id} is not in Hesi's payee list")
+        if payee.owner == "CORPORATION":
+            return self.supplier(payee, rules.supplier, day), None
+        if payee.staff_id:
+            return self.employee(payee.staff_id, rules.employee, day), None
+        if rules.other_individual:
+            return Counterparty(rules.other_individual, "supplier", payee.id, payee.name), None
+        return None, ("PAYEE_TREATMENT", f"payee {payee_id} is a person without staffId; map payables.other_individual in {self.place} or correct the payee")
+
+    def advance(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
+        """Debit account and counterparty of a loan (rule 5)."""
+        found, problem = self.payable(payee_id, claimant_id, day)
+        if found is None:
+            return None, problem
+        account = self.mapping.loans.employee if found.employee else self.mapping.loans.supplier
+        return Counterparty(account, found.dim_type, found.code, found.name), None
+
+    def prepayment(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
+        """Debit account and counterparty of a payment form: the platform's clearing account, else the prepayment (rules 5, 12)."""
+        found, problem = self.payable(payee_id, claimant_id, day)
+        if found is None:
+            return None, problem
+        paid = self.mapping.company_paid
+        if found.employee:
+            return Counterparty(self.mapping.loans.employee, found.dim_type, found.code, found.name), None
+        clearing = paid is not None and found.code == paid.default_supplier
+        return Counterparty(paid.account if clearing and paid else self.mapping.prepayment, found.dim_type, found.code, found.name), None
+
+    def platform(self, value: str, day: int) -> tuple[Counterparty | None, Problem | None]:
+        """Clearing account and supplier of the company-paid part; ``value`` is the field's payee id or supplier code."""
+        paid = self.mapping.company_paid
+        if paid is None:
+            return None, ("PLATFORM_UNMAPPED", f"the claim has a company-paid part but {self.place} has no company_paid")
+        payee = self.reference.payees.get(value)
+        if payee is not None:
+            return self.supplier(payee, paid.account, day), None
+        code = value or paid.default_supplier
+        if not code:
+            return None, ("PLATFORM_UNMAPPED", f"no platform on the claim and no company_paid.default_supplier in {self.place}")
+        return Counterparty(paid.account, "supplier", code, paid.default_name if code == paid.default_supplier else ""), None
+
+    def posting_day(self, entry_kind: str, event: int) -> tuple[int | None, Problem | None]:
+        """Voucher day of an event under the period policy (rule 22): the day itself, or the first open day after."""
+        day = day_of(event)
+        if day is None:
+            return None, ("APPROVAL_DATE_MISSING", "neither timeToEnterPendingPayment, flowEndTime nor an approval in the log gives a date")
+        policies = self.mapping.periods.policy
+        policy = policies.get(entry_kind, policies.get("*", "next_open"))  # type: ignore[call-overload]
+        period = FiscalPeriod.of(day)
+        if not self._closed(period):
+            return event, None
+        if policy != "next_open":
+            return None, ("PERIOD_CLOSED", f"{period} is closed for {self.mapping.company.code} and the policy for {entry_kind} is {policy}; the event is dated {day}")
+        while self._closed(period):
+            period = period.next()
+        return day_number(period.first_day), None
+
+    def period_disposition(self, entry_kind: str) -> str:
+        """What PERIOD_CLOSED means under the policy: held or rejected."""
+        policies = self.mapping.periods.policy
+        return "rejected" if policies.get(entry_kind, policies.get("*")) == "reject" else "held"  # type: ignore[call-overload]
+
+    def _closed(self, period: FiscalPeriod) -> bool:
+        return any(
+            entry.period == str(period) and entry.closed_on <= self.run_day and not (entry.reopened_on and entry.reopened_on <= self.run_day)
+            for entry in self.mapping.periods.closed
+        )
+
+    def deducts(self, day: int) -> bool:
+        """Whether the company is a general taxpayer on the day and has VAT rules."""
+        status = in_force(self.mapping.company.taxpayer, day_of(day) or self.run_day)
+        return self.vat is not None and status is not None and status.kind == "general"
+
+    def tax_code(self, rate: str) -> str:
+        """Tax code printed for a rate."""
+        codes = self.mapping.input_vat.tax_codes if self.mapping.input_vat else []
+        return next((entry.code for entry in codes if f"{entry.rate.normalize():f}" == rate), "")
+
+
+def _keys(ref: HesiRef) -> tuple[str, ...]:
+    return (*ref.ids, *ref.codes)
+
+
+def dimension_paths(mapping: CompanyMapping) -> tuple[str, ...]:
+    """Every custom field path a mapping reads."""
+    paths = [*mapping.fields.company, *mapping.fields.department]
+    for dimension in mapping.dimensions:
+        paths += dimension.from_
+    if mapping.company_paid:
+        paths += mapping.company_paid.supplier_from
+    return tuple(dict.fromkeys(path for path in paths if path.partition(".")[0] in {"form", "line", "share"}))
+
+
+def first_hit(frame_columns: list[pd.Series]) -> npt.NDArray[Any]:
+    """The first non-empty text of several columns, row by row."""
+    result = np.asarray(frame_columns[0], dtype=object)
+    for column in frame_columns[1:]:
+        empty = result == ""
+        if not empty.any():
+            break
+        result = np.where(empty, np.asarray(column, dtype=object), result)
+    return result
+
+
+def item_name(item: ListItem | None) -> str:
+    """Name of a list item, empty when it is unknown."""
+    return item.name if item else ""
+
+
+__all__ = ["CompanyRules", "Counterparty", "Dimension", "Problem", "dimension_paths", "first_hit", "in_force", "item_name", "look_up", "nearest"]

@@ -1,0 +1,416 @@
+"""Staged claims become entries, balanced vouchers and rejects, company by company.
+
+Pure: frames, mappings, reference lists and what is already posted go in, frames come out. Sources: accounting-rules
+marked [C]; ``etl.frames`` describes every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from etl.config.mapping import CompanyMapping, Mappings
+from etl.frames import (
+    BUDGET_LINES,
+    ENTRIES,
+    FINDINGS,
+    LINE_DIMENSIONS,
+    LINE_SOURCES,
+    NO_DAY,
+    NO_INSTANT,
+    REJECTS,
+    VOUCHER_INVOICES,
+    VOUCHER_LINES,
+    VOUCHERS,
+    FrameSpec,
+    day_of,
+)
+from etl.masking import mask_name
+from etl.money import to_text
+from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
+from etl.reference import Reference
+from etl.steps.accruals import Accruals, book_accruals
+from etl.steps.failures import Failures
+from etl.steps.linebook import LineBook
+from etl.steps.lookups import CompanyRules, dimension_paths, first_hit, look_up, nearest
+from etl.steps.settlements import book_receipts, book_settlements
+from etl.steps.stage import StagedClaims
+from etl.steps.summaries import summary
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class MappedClaims:
+    """The frames of one chunk after mapping; see ``etl.frames`` for each."""
+
+    entries: pd.DataFrame
+    vouchers: pd.DataFrame
+    voucher_lines: pd.DataFrame
+    line_dimensions: pd.DataFrame
+    line_sources: pd.DataFrame
+    voucher_invoices: pd.DataFrame
+    rejects: pd.DataFrame
+    findings: pd.DataFrame
+    budget_lines: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ERP already knows about one entry."""
+
+    state: str
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class MappingContext:
+    """Everything a mapping needs besides the claims."""
+
+    mappings: Mappings
+    reference: Reference
+    known: Mapping[tuple[str, str, int], Known]  # (claim_id, entry_kind, part_no)
+    run_day: date
+    start_ms: int | None = None
+
+
+def custom_paths(mappings: Mappings) -> tuple[str, ...]:
+    """Every custom field the stage step must read for these mappings."""
+    return tuple(dict.fromkeys(path for company in mappings.companies for path in dimension_paths(company)))
+
+
+def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no: int = 1) -> MappedClaims:
+    """Entries, vouchers and rejects of one chunk; conservation is the caller's assertion over the entries frame."""
+    company_of, unmapped = _companies(staged, context)
+    parts = []
+    number = first_entry_no
+    for index, company in enumerate(context.mappings.companies):
+        claims = np.flatnonzero(company_of == index)
+        entries = _entries(staged, claims, company, context, number)
+        number += len(entries)
+        parts.append(_map_company(staged, entries, company, context))
+    parts.append(_reject_unmapped(staged, unmapped, context, number))
+    return MappedClaims(*(_stack(spec, [getattr(part, name) for part in parts]) for name, spec in _FRAMES.items()))
+
+
+_FRAMES: dict[str, FrameSpec] = {
+    "entries": ENTRIES,
+    "vouchers": VOUCHERS,
+    "voucher_lines": VOUCHER_LINES,
+    "line_dimensions": LINE_DIMENSIONS,
+    "line_sources": LINE_SOURCES,
+    "voucher_invoices": VOUCHER_INVOICES,
+    "rejects": REJECTS,
+    "findings": FINDINGS,
+    "budget_lines": BUDGET_LINES,
+}
+
+
+def _stack(spec: FrameSpec, frames: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return spec.empty()
+    return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
+
+
+def _companies(staged: StagedClaims, context: MappingContext) -> tuple[Array, Array]:
+    """Index of each claim's company in the mappings, -1 where there is none; and the value that names it in Hesi."""
+    keys: dict[str, int] = {}
+    for index, company in enumerate(context.mappings.companies):
+        for key in (*company.company.hesi.ids, *company.company.hesi.codes):
+            keys[key] = index
+    paths = tuple(dict.fromkeys(path for company in context.mappings.companies for path in company.fields.company))
+    columns = []
+    for path in paths:
+        level, _, key = path.partition(".")
+        if level == "form" and path in staged.claims:
+            columns.append(np.asarray(staged.claims[path], dtype=object))
+        elif level == "department":
+            columns.append(look_up(lambda id_, key=key: _department_field(context.reference, id_, key), staged.claims["department_id"]))
+    values = first_hit(columns) if columns else np.full(len(staged.claims), "", dtype=object)
+    items = context.reference.dimension_items
+
+    def index_of(value: str) -> int:
+        item = items.get(value)
+        return next((keys[key] for key in (value, item.code if item else "", item.name if item else "") if key in keys), -1)
+
+    return look_up(index_of, values).astype(np.int64), values
+
+
+def _department_field(reference: Reference, department_id: str, key: str) -> str:
+    """A field of the department's own form, inherited from the department above."""
+    seen: set[str] = set()
+    while department_id in reference.departments and department_id not in seen:
+        seen.add(department_id)
+        department = reference.departments[department_id]
+        if department.form.get(key):
+            return department.form[key]
+        department_id = department.parent_id
+    return ""
+
+
+def _days(instants: Array) -> Array:
+    return np.where(instants == NO_INSTANT, NO_DAY, (instants + ACCOUNTING_OFFSET_MS) // DAY_MS)
+
+
+def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, context: MappingContext, first: int) -> pd.DataFrame:
+    """One row per voucher the claims of a company give rise to (accounting-rules 1, 2, 4), with claim and payee rows."""
+    c = staged.claims.iloc[claims]
+    due, form = c["due"].to_numpy(), c["form_type"].to_numpy()
+    event = c["event_ms"].to_numpy()
+    pay = c["pay_ms"].to_numpy()
+    accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((pay != NO_INSTANT) & c["settled"].to_numpy()))]
+    receipt = claims[due & (form == "receipt")]
+    payees = staged.payees
+    owner = payees["claim"].to_numpy()
+    pays = np.zeros(len(staged.claims), dtype=bool)
+    pays[claims] = due & c["settled"].to_numpy() & (form != "receipt") & (c["payment_account_id"].to_numpy() != "")
+    moved = np.flatnonzero(pays[owner] & (payees["paid_ms"].to_numpy() != NO_INSTANT) & (payees["amount_minor"].to_numpy() != 0)) if len(owner) else np.empty(0, dtype=np.int64)
+    claim = np.concatenate([accrual, receipt, owner[moved]]).astype(np.int64)
+    payee = np.concatenate([np.full(len(accrual) + len(receipt), -1), moved]).astype(np.int64)
+    take = staged.claims.iloc[claim]
+    moved_kind = np.where(take["form_type"].to_numpy()[len(accrual) + len(receipt):] == "loan", "LOAN", "PAYMENT")
+    kind = np.concatenate([np.full(len(accrual), "EXPENSE"), np.full(len(receipt), "RECEIPT"), moved_kind]).astype(object)
+    part = np.where(payee >= 0, payees["part_no"].to_numpy()[np.maximum(payee, 0)] if len(payees) else 0, np.where(kind == "EXPENSE", 0, 1))
+    at = np.maximum(payee, 0)
+    instant = take["event_ms"].to_numpy().copy()
+    if company.accrual == "on_payment":
+        instant = np.where(kind == "EXPENSE", take["pay_ms"].to_numpy(), instant)
+    if len(payees):
+        instant = np.where(payee >= 0, payees["paid_ms"].to_numpy()[at], instant)
+    sha = np.where(payee >= 0, np.asarray(payees["source_sha256"], dtype=object)[at] if len(payees) else "", np.asarray(take["source_sha256"], dtype=object))
+    amount = np.where(payee >= 0, payees["amount_minor"].to_numpy()[at] if len(payees) else 0, take["total_minor"].to_numpy())
+    staffs = context.reference.staffs
+    departments = context.reference.departments
+    frame = pd.DataFrame(
+        {
+            "entry_no": np.arange(first, first + len(claim)), "claim_id": take["claim_id"].to_numpy(), "claim_code": take["claim_code"].to_numpy(),
+            "form_type": take["form_type"].to_numpy(), "hesi_state": take["hesi_state"].to_numpy(), "hesi_voucher_no": take["hesi_voucher_no"].to_numpy(),
+            "claim_version": take["claim_version"].to_numpy(), "source_updated_ms": take["source_updated_ms"].to_numpy(), "entry_kind": kind, "part_no": part,
+            "company_code": company.company.code, "currency": take["currency"].to_numpy(), "amount_minor": amount, "event_day": _days(instant).astype("int32"),
+            "claimant_id": take["submitter_id"].to_numpy(), "claimant_name": look_up(lambda id_: staffs[id_].name if id_ in staffs else "", take["submitter_id"]),
+            "department_code": look_up(lambda id_: departments[id_].code or id_ if id_ in departments else id_, take["department_id"]),
+            "source_sha256": sha, "disposition": "ready", "raw_ref": take["raw_ref"].to_numpy(), "claim": claim, "payee": payee,
+        }
+    )
+    return _dispositions(frame, event, claims, staged, context)
+
+
+def _dispositions(entries: pd.DataFrame, event: Array, claims: Array, staged: StagedClaims, context: MappingContext) -> pd.DataFrame:
+    """Marks what the ERP already has (unchanged, drift), what the cut-over skips, and what may be posted now (ready)."""
+    known = [context.known.get(key) for key in zip(entries["claim_id"], entries["entry_kind"], entries["part_no"].tolist(), strict=True)]
+    posted = np.array([found is not None and found.state == "posted" for found in known], dtype=bool)
+    same = np.array([found is not None and found.source_sha256 == sha for found, sha in zip(known, entries["source_sha256"], strict=True)], dtype=bool)
+    disposition = np.full(len(entries), "ready", dtype=object)
+    if context.start_ms is not None:
+        before = np.zeros(len(staged.claims), dtype=bool)
+        before[claims] = (event != NO_INSTANT) & (event < context.start_ms)
+        disposition[before[entries["claim"].to_numpy()]] = "skipped"
+    disposition[posted & same] = "unchanged"
+    disposition[posted & ~same] = "drift"
+    return entries.assign(disposition=disposition)
+
+
+def _map_company(staged: StagedClaims, entries: pd.DataFrame, company: CompanyMapping, context: MappingContext) -> MappedClaims:
+    chart = context.mappings.charts[company.chart]
+    vat = context.mappings.vat[company.input_vat.rules] if company.input_vat else None
+    rules = CompanyRules(company, chart, vat, context.reference, context.run_day)
+    failures = Failures(company.owner)
+    kind = entries["entry_kind"].to_numpy()
+    ready = entries["disposition"].to_numpy() == "ready"
+    _hold_foreign_numbers(entries, ready, failures)
+    entries = _posting_days(entries, ready, rules, failures)
+    book = LineBook(rules)
+    accruals = book_accruals(book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures)
+    foreign = np.zeros(len(staged.claims), dtype=bool)
+    lines = staged.lines
+    local = lines["claim"].to_numpy()[lines["foreign_currency"].to_numpy() == ""]
+    foreign[lines["claim"].to_numpy()] = True
+    foreign[local] = False
+    moved = np.flatnonzero(ready & np.isin(kind, ["PAYMENT", "LOAN"]))
+    parties = book_settlements(book, entries, moved, staged, rules, failures, foreign)
+    book_receipts(book, entries, np.flatnonzero(ready & (kind == "RECEIPT")), staged, rules, failures)
+    summaries = _summaries(entries, ready, staged, rules, accruals, dict(zip(moved.tolist(), parties, strict=True)))
+    attachments = _attachments(entries, staged, accruals, rules, ready, failures)
+    numbers, days = entries["entry_no"].to_numpy(), entries["voucher_day"].to_numpy()
+    voucher_lines, dimensions, sources = book.close(entry_no=numbers, summaries=summaries, days=days, failures=failures)
+    entries = _settle(entries, ready, failures, context)
+    kept = entries["disposition"].to_numpy() == "ready"
+    vouchers = _vouchers(entries, kept, summaries, attachments, voucher_lines, rules)
+    keep = numbers[kept]
+    return MappedClaims(
+        entries=ENTRIES.frame({name: entries[name] for name in ENTRIES.columns}),
+        vouchers=vouchers,
+        voucher_lines=_only(voucher_lines, keep),
+        line_dimensions=_only(dimensions, keep),
+        line_sources=_only(sources, keep),
+        voucher_invoices=_only(_numbered(accruals.invoices, numbers), keep),
+        rejects=_rejects(entries, failures),
+        findings=accruals.findings,
+        budget_lines=_only(_numbered(accruals.budget_lines, numbers), keep),
+    )
+
+
+def _numbered(frame: pd.DataFrame, numbers: Array) -> pd.DataFrame:
+    return frame.assign(entry_no=numbers[frame["entry_no"].to_numpy()]) if len(frame) else frame
+
+
+def _only(frame: pd.DataFrame, entry_nos: Array) -> pd.DataFrame:
+    return frame[frame["entry_no"].isin(entry_nos)].reset_index(drop=True)
+
+
+def _hold_foreign_numbers(entries: pd.DataFrame, ready: Array, failures: Failures) -> None:
+    """A number that is not ours on a claim we have not posted means somebody else booked it."""
+    numbers = entries["hesi_voucher_no"].to_numpy()
+    first = entries["form_type"].to_numpy() != "expense"
+    for row in np.flatnonzero(ready & (numbers != "") & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))):
+        failures.add(int(row), "FOREIGN_NUMBER", f"Hesi already shows voucher number {numbers[row]} on this claim, and it is not ours")
+
+
+def _posting_days(entries: pd.DataFrame, ready: Array, rules: CompanyRules, failures: Failures) -> pd.DataFrame:
+    kinds, events = entries["entry_kind"].to_numpy(), entries["event_day"].to_numpy()
+    answers = look_up(rules.posting_day, kinds, events)
+    days = np.full(len(entries), NO_DAY, dtype=np.int64)
+    for row, (day, problem) in enumerate(answers):
+        days[row] = events[row] if day is None else day
+        if problem is not None and ready[row]:
+            rule, reason = problem
+            failures.add(row, rule, reason, disposition=rules.period_disposition(kinds[row]) if rule == "PERIOD_CLOSED" else None)
+    return entries.assign(voucher_day=days)
+
+
+def _summaries(
+    entries: pd.DataFrame, ready: Array, staged: StagedClaims, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]
+) -> Array:
+    style = rules.mapping.voucher
+    texts = style.summaries
+    base = rules.mapping.company.base_currency
+    titles, names = staged.claims["title"].to_numpy(), entries["claimant_name"].to_numpy()
+    offset = staged.claims["written_off_minor"].to_numpy() != 0
+    plan_sizes = np.bincount(staged.payees["claim"].to_numpy(), minlength=len(staged.claims)) if len(staged.payees) else np.zeros(len(staged.claims))
+    result = np.full(len(entries), "", dtype=object)
+    for row, kind, form, claim, code in zip(range(len(entries)), entries["entry_kind"], entries["form_type"], entries["claim"].tolist(), entries["claim_code"], strict=True):
+        if not ready[row]:
+            continue
+        party = parties.get(row)
+        values = {"code": code, "claimant": names[row], "title": titles[claim], "payee": party.name if party else ""}
+        if kind == "EXPENSE":
+            labels = accruals.labels.get(row, [""])
+            shared = accruals.fx.get(row)
+            values |= {"fee": labels[0] if labels else "", "more": texts.more if len(labels) > 1 else "", "offset": texts.offset if offset[claim] else "",
+                       "fx": f"{shared[0]}{to_text(shared[1], shared[0])}" if shared and shared[0] != base else ""}
+            template = texts.accrual_employee if accruals.employee_credited[row] else texts.accrual_supplier
+        elif kind == "RECEIPT":
+            template = texts.receipt
+        elif kind == "LOAN":
+            template = texts.loan
+        elif form == "payment":
+            template = texts.payment_form
+        elif plan_sizes[claim] > 1:
+            template = texts.payment_one_of_many
+        else:
+            template = texts.payment_employee if party is not None and party.employee else texts.payment_supplier
+        result[row] = summary(style, template, **values)
+    return result
+
+
+def _attachments(
+    entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures
+) -> Array:
+    """Attached originals: form + invoices + others for accruals, bank slip for the rest (rule 18, golden cases)."""
+    kind = entries["entry_kind"].to_numpy()
+    form = entries["form_type"].to_numpy()
+    originals = staged.claims["originals"].to_numpy()[entries["claim"].to_numpy()]
+    counts = np.where(kind == "EXPENSE", 1 + accruals.distinct_invoices + originals, np.where((kind == "PAYMENT") & (form == "expense"), 1, np.where(kind == "PAYMENT", 1, 2)))
+    limit = rules.mapping.voucher.attachment_limit
+    for row in np.flatnonzero(ready & (counts > limit)):
+        failures.add(int(row), "ATTACHMENT_LIMIT", f"{counts[row]} attachments, the target prints at most {limit}")
+    return counts
+
+
+def _settle(entries: pd.DataFrame, ready: Array, failures: Failures, context: MappingContext) -> pd.DataFrame:
+    """Final dispositions: failures become held or rejected, payments without a posted accrual wait (rule 3)."""
+    disposition = entries["disposition"].to_numpy().copy()
+    for row, (_, what, _) in failures.found.items():
+        disposition[row] = what
+    kind, ids = entries["entry_kind"].to_numpy(), entries["claim_id"].to_numpy()
+    has_accrual = set(ids[(kind == "EXPENSE") & np.isin(disposition, ["ready", "unchanged", "drift"])].tolist())
+    payments = np.flatnonzero((kind == "PAYMENT") & (entries["form_type"].to_numpy() == "expense") & ready)
+    for row in payments:
+        if ids[row] not in has_accrual:
+            disposition[row] = "waiting"
+            failures.found.pop(int(row), None)
+    return entries.assign(disposition=disposition)
+
+
+def _vouchers(entries: pd.DataFrame, kept: Array, summaries: Array, attachments: Array, lines: pd.DataFrame, rules: CompanyRules) -> pd.DataFrame:
+    frame = entries[kept]
+    totals = lines.groupby("entry_no")["debit_minor"].sum()
+    periods = look_up(lambda day: (day_of(day) or rules.run_day).timetuple()[:2], frame["voucher_day"])
+    company, style = rules.mapping.company, rules.mapping.voucher
+    return VOUCHERS.frame(
+        {
+            **{name: frame[name] for name in ("entry_no", "claim_id", "claim_code", "entry_kind", "company_code", "part_no", "claim_version", "source_sha256")},
+            "book_code": [company.book] * len(frame), "revision": [0] * len(frame), "voucher_word": [style.word] * len(frame),
+            "voucher_day": frame["voucher_day"], "original_day": frame["event_day"],
+            "fiscal_year": [period[0] for period in periods], "fiscal_period": [period[1] for period in periods],
+            "attachment_count": attachments[kept], "maker": [style.maker] * len(frame), "summary": summaries[kept],
+            "base_currency": [company.base_currency] * len(frame), "total_minor": totals.reindex(frame["entry_no"], fill_value=0).to_numpy(),
+        }
+    )
+
+
+def _rejects(entries: pd.DataFrame, failures: Failures) -> pd.DataFrame:
+    """One row per claim and entry kind: of several parts the first is shown with their sum."""
+    rows: dict[tuple[str, str], list[Any]] = {}
+    columns = {name: entries[name].to_numpy() for name in ENTRIES.columns}
+    for row, (rule, disposition, reason) in sorted(failures.found.items()):
+        key = (columns["claim_id"][row], columns["entry_kind"][row])
+        if key in rows:
+            rows[key][11] += int(columns["amount_minor"][row])
+            continue
+        rows[key] = [
+            key[0], columns["claim_code"][row], columns["form_type"][row], key[1], disposition, "map_fields", rule, reason, failures.owner(rule),
+            columns["company_code"][row], columns["currency"][row], int(columns["amount_minor"][row]), mask_name(columns["claimant_name"][row]),
+            columns["department_code"][row], columns["raw_ref"][row],
+        ]
+    return REJECTS.from_rows([tuple(values) for values in rows.values()])
+
+
+def _reject_unmapped(staged: StagedClaims, values: Array, context: MappingContext, first: int) -> MappedClaims:
+    """Claims of legal entities no company mapping knows, and what stage could not read: rejected, never dropped."""
+    company_of, _ = _companies(staged, context)
+    claims = np.flatnonzero((company_of < 0) & staged.claims["due"].to_numpy())
+    known = [key for company in context.mappings.companies for key in (*company.company.hesi.codes, company.company.name)]
+    entries, rejects = [], []
+    kinds = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT"}
+    for number, claim in enumerate(claims.tolist(), start=first):
+        row = staged.claims.iloc[claim]
+        item = context.reference.dimension_items.get(values[claim])
+        shown = f"{item.code} {item.name}" if item else values[claim] or "(none)"
+        staff = context.reference.staffs.get(row["submitter_id"])
+        kind = kinds[row["form_type"]]
+        posted = context.known.get((row["claim_id"], kind, 0 if kind == "EXPENSE" else 1))
+        disposition = "drift" if posted is not None and posted.state == "posted" else "rejected"
+        common = (row["company_code"] if "company_code" in row else "", row["currency"], int(row["total_minor"]))
+        entries.append(
+            (number, row["claim_id"], row["claim_code"], row["form_type"], row["hesi_state"], row["hesi_voucher_no"], int(row["claim_version"]), int(row["source_updated_ms"]),
+             kind, 0 if kind == "EXPENSE" else 1, *common, int(_days(np.array([row["event_ms"]]))[0]), row["submitter_id"], staff.name if staff else "",
+             row["department_id"], row["source_sha256"], disposition, row["raw_ref"])
+        )
+        if disposition == "rejected":
+            rejects.append(
+                (row["claim_id"], row["claim_code"], row["form_type"], kind, "rejected", "map_fields", "COMPANY_UNMAPPED",
+                 f"legal entity {shown} is no company of the mappings{nearest(shown, known)}", Failures().owner("COMPANY_UNMAPPED"), *common,
+                 mask_name(staff.name if staff else ""), row["department_id"], row["raw_ref"])
+            )
+    return MappedClaims(
+        ENTRIES.from_rows(entries), VOUCHERS.empty(), VOUCHER_LINES.empty(), LINE_DIMENSIONS.empty(), LINE_SOURCES.empty(), VOUCHER_INVOICES.empty(),
+        REJECTS.from_rows(rejects), FINDINGS.empty(), BUDGET_LINES.empty(),
+    )

@@ -1,0 +1,106 @@
+"""Vouchers for money that moved: payments of claims, loans paid out, payment forms, receipts.
+
+Pure. Sources: accounting-rules 2, 5, 7 (foreign payables), 12, 20; golden cases G05, G07, G09.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from etl.frames import NO_INSTANT
+from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
+from etl.steps.accruals import book_write_offs, claim_dimensions, counterparty_dimensions
+from etl.steps.failures import Failures
+from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook, split_answers
+from etl.steps.lookups import CompanyRules, Counterparty, look_up
+from etl.steps.stage import StagedClaims
+
+Array = npt.NDArray[Any]
+
+
+def book_settlements(
+    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, foreign_claims: Array
+) -> Array:
+    """Books payment and loan entries: debit what was owed or advanced, credit the bank. Returns the payee of each row.
+
+    Args:
+        rows: row numbers of PAYMENT and LOAN entries; ``payee`` = row of ``staged.payees``.
+        foreign_claims: True for rows of ``staged.claims`` whose payable is in a foreign currency.
+    """
+    payees = staged.payees.iloc[entries["payee"].to_numpy()[rows]]
+    claims = entries["claim"].to_numpy()[rows]
+    days = entries["voucher_day"].to_numpy()[rows]
+    forms = staged.claims["form_type"].to_numpy()[claims]
+    submitters = staged.claims["submitter_id"].to_numpy()[claims]
+
+    def party(form_type: str, payee_id: str, claimant: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
+        finder = {"loan": rules.advance, "payment": rules.prepayment}.get(form_type, rules.payable)
+        return finder(payee_id, claimant, day)
+
+    parties, problems = split_answers(look_up(party, forms, payees["payee_id"], submitters, days))
+    failures.add_where(rows, problems)
+    _hold_foreign(rows, claims, parties, payees, entries, foreign_claims, rules, failures)
+    amounts = payees["amount_minor"].to_numpy()
+    accounts = np.array([found.account if found else "" for found in parties], dtype=object)
+    due = staged.claims["due_ms"].to_numpy()[claims]
+    base = rules.mapping.company.base_currency
+    handles = book.add(
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier)),
+        entry=rows, section=np.where(forms == "expense", PAYABLE, ADVANCE), account_code=accounts, currency=base, debit_minor=amounts,
+        due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=payees["payee_id"].to_numpy(),
+    )
+    book.add_sources(handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
+    _book_bank(book, entries, rows, staged, rules, failures, credit=amounts, trade_no=payees["trade_no"].to_numpy())
+    return parties
+
+
+def _hold_foreign(
+    rows: Array, claims: Array, parties: Array, payees: pd.DataFrame, entries: pd.DataFrame, foreign_claims: Array, rules: CompanyRules, failures: Failures
+) -> None:
+    """A foreign payable, or a foreign account, settles at another rate: held until exchange differences are built (rule 7)."""
+    for i, row in enumerate(rows.tolist()):
+        found = parties[i]
+        owed_foreign = foreign_claims[claims[i]] and found is not None and not found.employee
+        if owed_foreign or (payees["foreign_currency"].iat[i] and found is not None and not found.employee):
+            failures.add(row, "FX_SETTLEMENT", "the payable is in a foreign currency; its payment may bring an exchange difference")
+
+
+def _book_bank(
+    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, trade_no: Array,
+    credit: Array | int = 0, debit: Array | int = 0,
+) -> None:
+    claims = entries["claim"].to_numpy()[rows]
+    days = entries["voucher_day"].to_numpy()[rows]
+    base = rules.mapping.company.base_currency
+    banks, problems = split_answers(look_up(rules.bank, staged.claims["payment_account_id"].to_numpy()[claims]))
+    failures.add_where(rows, problems)
+    for i, bank in enumerate(banks):
+        if bank is not None and bank.currency != base:
+            failures.add(int(rows[i]), "FX_SETTLEMENT", f"paid from {bank.account}, a {bank.currency} account, while the payable is in {base}")
+    accounts = np.array([bank.account if bank else "" for bank in banks], dtype=object)
+    first = next((account for account in accounts if account), "")
+    handles = book.add(
+        dims=claim_dimensions(claims, staged, rules, days, first), entry=rows, section=BANK, account_code=accounts, currency=base,
+        credit_minor=credit, debit_minor=debit, settlement_no=trade_no,
+    )
+    amounts = credit if isinstance(credit, np.ndarray) else debit
+    book.add_sources(handles, source_line_id="paymentAccountId", source_part=trade_no, amount_minor=amounts, rule=f"{rules.place}:bank_accounts")
+
+
+def book_receipts(book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
+    """Books receipt entries: debit the bank, credit the loans they settle (rules 5, 11)."""
+    claims = entries["claim"].to_numpy()[rows]
+    totals = staged.claims["total_minor"].to_numpy()[claims]
+    row_of = np.full(len(staged.claims), -1)
+    row_of[claims] = rows
+    settled = np.zeros(len(staged.claims), dtype=np.int64)
+    np.add.at(settled, staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy())
+    for i in np.flatnonzero(settled[claims] != totals):
+        failures.add(int(rows[i]), "RECEIPT_UNSETTLED", f"expected writtenOffRecords to settle the receipt of {totals[i]} minor units, found {settled[claims[i]]}")
+    trade_no = staged.claims["trade_no"].to_numpy()[claims]
+    _book_bank(book, entries, rows, staged, rules, failures, debit=totals, trade_no=trade_no)
+    book_write_offs(book, entries, row_of, staged, rules, failures, section=BANK)

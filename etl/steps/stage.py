@@ -1,0 +1,464 @@
+"""Raw JSON claims become staged frames: exact money, one row per claim, detail, share, invoice and settlement.
+
+Pure. A claim that cannot be read exactly becomes a reject and leaves no other row. Source: hesi-openapi sections 3, 5, 6
+and 9; accounting-rules 1 and 2 for the dates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pandas as pd
+from msgspec import UNSET, Raw
+
+from etl.frames import (
+    COMMITMENTS,
+    NO_AMOUNT,
+    NO_INSTANT,
+    REJECTS,
+    STAGED_CLAIMS,
+    STAGED_INVOICES,
+    STAGED_LINES,
+    STAGED_PAYEES,
+    STAGED_SHARES,
+    STAGED_WRITE_OFFS,
+)
+from etl.masking import mask_name
+from etl.money import MAX_MINOR, exponent
+from etl.payload import (
+    FORM_FIELDS,
+    LINE_FIELDS,
+    SHARE_FIELDS,
+    DatePeriod,
+    FlowDecoder,
+    InvoiceForm,
+    Money,
+    custom_reader,
+    flow_decoder,
+    repeated_key,
+)
+from etl.periods import NO_DUE_DATE_MS
+from etl.rejects import CATALOGUE, OWNER_NAMES
+
+DUE_STATES = frozenset({"paying", "PROCESSING", "paid", "archived"})
+SETTLED_STATES = frozenset({"paid", "archived"})
+NOT_DUE_STATES = frozenset({"draft", "pending", "approving", "rejected", "nullify", "sending", "receiving"})
+ENTRY_KIND = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT", "requisition": "REQUISITION"}
+_TOTAL_FIELD = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}
+_AMOUNT = re.compile(rb'"?\s*(-?)([0-9]{1,15})(?:\.([0-9]{1,20}))?\s*"?')
+_NULL = b"null"
+
+
+@dataclass(frozen=True)
+class StagedClaims:
+    """The staged frames of one chunk; ``line``, ``claim`` columns are row numbers of the frames they point to."""
+
+    claims: pd.DataFrame
+    lines: pd.DataFrame
+    shares: pd.DataFrame
+    invoices: pd.DataFrame
+    write_offs: pd.DataFrame
+    payees: pd.DataFrame
+    commitments: pd.DataFrame
+    rejects: pd.DataFrame
+
+
+class _Unreadable(Exception):
+    """One claim cannot be staged: rule and reason become its reject."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(rule, reason)
+        self.rule, self.reason = rule, reason
+
+
+def stage(
+    items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False
+) -> StagedClaims:
+    """Staged frames of raw flows.
+
+    Args:
+        items: raw JSON of one flow each with its ``raw_ref``; one version per id, the newest.
+        paths: custom field paths the mappings ask for; they become text columns.
+        check_repeated: also look for repeated JSON keys, slowly; set when ``payload.may_repeat_keys`` says so.
+    """
+    rows = _Rows(flow_decoder(paths))
+    for raw, raw_ref in items:
+        rows.add(raw, raw_ref, check_repeated=check_repeated)
+    return rows.frames()
+
+
+def parse_amount(raw: Raw | bytes | object, currency: str, where: str) -> int:
+    """Minor units of a JSON amount, text or number; absent and null are 0 (section 6: all forms exact)."""
+    if raw is UNSET:
+        return 0
+    match = _AMOUNT.fullmatch(raw)  # type: ignore[arg-type]
+    if match is None:
+        text = bytes(raw)  # type: ignore[call-overload]
+        if text == _NULL:
+            return 0
+        raise _Unreadable("MONEY_INVALID", f"{where}: expected plain decimal text like 1234.50, found {text[:40].decode('utf-8', 'replace')}")
+    sign, whole, fraction = match.groups()
+    scale = exponent(currency)
+    if fraction is None:
+        minor = int(whole) * 10**scale
+    elif len(fraction) <= scale:
+        minor = int(whole + fraction) * 10 ** (scale - len(fraction))
+    elif fraction[scale:].strip(b"0"):
+        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} has more than the {scale} decimals of {currency}")  # type: ignore[call-overload]
+    else:
+        minor = int(whole + fraction[:scale])
+    if minor > MAX_MINOR:
+        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} {currency} is beyond any claim this program posts")  # type: ignore[call-overload]
+    return -minor if sign else minor
+
+
+def _money(money: Money | None, where: str) -> tuple[int, str]:
+    """Base amount and base currency; (0, "") where the field is absent."""
+    if money is None:
+        return 0, ""
+    currency = money.standardStrCode or ""
+    if len(currency) != 3:
+        raise _Unreadable("MONEY_INVALID", f"{where}: expected a currency code in standardStrCode, found {currency!r}")
+    return parse_amount(money.standard, currency, where), currency
+
+
+def _foreign(money: Money, where: str) -> tuple[int, str, str]:
+    """Foreign amount, currency and rate; (0, "", "") in base currency."""
+    currency = money.foreignStrCode
+    if not currency or money.foreign is UNSET or bytes(money.foreign) == _NULL:  # type: ignore[call-overload]
+        return 0, "", ""
+    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode()  # type: ignore[call-overload]
+    return parse_amount(money.foreign, currency, where), currency, "" if rate == "null" else rate
+
+
+def _text(value: Any) -> str:
+    """A custom field as text: id, number or the single id of a list; empty when unset."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) == 1:
+        return _text(value[0])
+    if isinstance(value, dict):
+        return _text(value.get("id") or value.get("dataLinkId"))
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _rate_text(value: str | int | float | None) -> str:
+    """A tax rate as percent text: "6", 6, "6%" and 0.06 all mean 6."""
+    if value is None:
+        return ""
+    text = str(value).strip().removesuffix("%")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return ""
+    if text.startswith("0.") and "%" not in str(value):
+        text = format(Decimal(text) * 100, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(msgspec.msgpack.encode(value)).hexdigest()
+
+
+class _Rows:
+    """Collects row tuples; columns follow the frame specs."""
+
+    def __init__(self, decoder: FlowDecoder) -> None:
+        self.decode = decoder.flow.decode
+        self.form_fields = custom_reader(decoder.form, (field[0] for field in FORM_FIELDS))
+        self.line_fields = custom_reader(decoder.line, (field[0] for field in LINE_FIELDS))
+        self.share_fields = custom_reader(decoder.share, (field[0] for field in SHARE_FIELDS))
+        self.specs = (
+            STAGED_CLAIMS.with_custom(f"form.{key}" for key in decoder.form),
+            STAGED_LINES.with_custom(f"line.{key}" for key in decoder.line),
+            STAGED_SHARES.with_custom(f"share.{key}" for key in decoder.share),
+            STAGED_INVOICES,
+            STAGED_WRITE_OFFS,
+            STAGED_PAYEES,
+            COMMITMENTS,
+            REJECTS,
+        )
+        self.claims: list[tuple[object, ...]] = []
+        self.lines: list[tuple[object, ...]] = []
+        self.shares: list[tuple[object, ...]] = []
+        self.invoices: list[tuple[object, ...]] = []
+        self.write_offs: list[tuple[object, ...]] = []
+        self.payees: list[tuple[object, ...]] = []
+        self.commitments: list[tuple[object, ...]] = []
+        self.rejects: list[tuple[object, ...]] = []
+
+    def frames(self) -> StagedClaims:
+        rows = (self.claims, self.lines, self.shares, self.invoices, self.write_offs, self.payees, self.commitments, self.rejects)
+        return StagedClaims(*(spec.from_rows(part) for spec, part in zip(self.specs, rows, strict=True)))
+
+    def add(self, raw: Raw, raw_ref: str, *, check_repeated: bool) -> None:
+        flow = None
+        marks = self._marks()
+        try:
+            if check_repeated and (key := repeated_key(bytes(raw))) is not None:
+                raise _Unreadable("PAYLOAD_INVALID", f"the key {key!r} stands twice in the claim's JSON")
+            try:
+                flow = self.decode(raw)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise _Unreadable("PAYLOAD_INVALID", f"expected the documented claim JSON, found: {error}") from None
+            self._add_flow(flow, raw_ref)
+        except _Unreadable as error:
+            self._reset(marks)
+            self._reject(raw, flow, raw_ref, error)
+
+    def _marks(self) -> tuple[int, ...]:
+        return (len(self.claims), len(self.lines), len(self.shares), len(self.invoices), len(self.write_offs), len(self.payees))
+
+    def _reset(self, marks: tuple[int, ...]) -> None:
+        for rows, size in zip((self.claims, self.lines, self.shares, self.invoices, self.write_offs, self.payees), marks, strict=True):
+            del rows[size:]
+
+    def _reject(self, raw: Raw, flow: Any, raw_ref: str, error: _Unreadable) -> None:
+        peek = _peek(raw) if flow is None else flow
+        form = getattr(peek, "form", None)
+        owner = OWNER_NAMES[CATALOGUE[error.rule].owner][0]
+        form_type = (peek.formType if peek is not None else None) or ""
+        self.rejects.append(
+            (
+                (peek.id if peek is not None else None) or f"unreadable:{raw_ref}",
+                (form.code if form is not None else None) or "",
+                form_type,
+                ENTRY_KIND.get(form_type, "EXPENSE"),
+                "rejected", "stage", error.rule, error.reason, owner, "", "", 0,
+                mask_name(""), "", raw_ref,
+            )
+        )
+
+    def _add_flow(self, flow: Any, raw_ref: str) -> None:
+        form, form_type, state = flow.form, flow.formType, flow.state or ""
+        if form_type not in ENTRY_KIND:
+            raise _Unreadable("PAYLOAD_INVALID", f"formType: expected one of {', '.join(ENTRY_KIND)}, found {form_type!r}")
+        if state not in DUE_STATES and state not in NOT_DUE_STATES:
+            raise _Unreadable("STATE_UNKNOWN", f"expected a documented state, found {state!r}")
+        if flow.updateTime is None:
+            raise _Unreadable("CURSOR_MISSING", "updateTime is missing, so no run can tell whether this version is new")
+        for name, value in (("id", flow.id), ("code", form.code), ("title", form.title)):
+            if value and "\x00" in value:
+                raise _Unreadable("PAYLOAD_INVALID", f"{name} holds a NUL character, which no database takes")
+        if form_type == "requisition":
+            self._add_commitment(flow)
+            return
+        due = flow.active and state in DUE_STATES and (form_type == "expense" or state in SETTLED_STATES)
+        claim = len(self.claims)
+        if due:
+            self._add_due(flow, claim, raw_ref)
+        else:
+            self._append_claim(flow, raw_ref, due=False)
+
+    def _add_commitment(self, flow: Any) -> None:
+        amount, currency = _money(flow.form.requisitionMoney, "form.requisitionMoney")
+        open_ = flow.active and flow.state in DUE_STATES
+        self.commitments.append(
+            (flow.id, flow.form.code or "", flow.state, "", _text(flow.form.expenseDepartment), currency, amount if open_ else 0, flow.updateTime)
+        )
+
+    def _append_claim(self, flow: Any, raw_ref: str, *, due: bool, **found: Any) -> None:
+        form = flow.form
+        get = found.get
+        self.claims.append(
+            (
+                flow.id, form.code or "", flow.formType, flow.state, due, due and flow.state in SETTLED_STATES,
+                flow.version or 0, flow.updateTime, get("event_ms", NO_INSTANT), form.payDate or NO_INSTANT, form.title or "",
+                form.submitterId or flow.ownerId or "", form.paymentAccountId or "", get("trade_no", ""), get("currency", ""),
+                get("total", 0), get("pay", 0), get("written_off", 0), get("company_paid", 0), form.voucherNo or "",
+                get("originals", 0), form.expenseLink or "",
+                form.repaymentDate if form.repaymentDate and form.repaymentDate != NO_DUE_DATE_MS else NO_INSTANT,
+                _text(form.expenseDepartment) or _text(form.loanDepartment), get("sha", ""), raw_ref,
+                *(_text(getattr(form, key)) for key in self.form_fields),
+            )
+        )
+
+    def _add_due(self, flow: Any, claim: int, raw_ref: str) -> None:
+        form, form_type = flow.form, flow.formType
+        total_field = _TOTAL_FIELD[form_type]
+        total, currency = _money(getattr(form, total_field), f"form.{total_field}")
+        if not currency:
+            raise _Unreadable("AMOUNT_IDENTITY", f"form.{total_field} is missing")
+        pay, pay_currency = _money(form.payMoney, "form.payMoney")
+        if not pay_currency:
+            pay = total if form_type in {"loan", "payment"} else 0
+        written_off, _ = _money(form.writtenOffMoney, "form.writtenOffMoney")
+        company_paid, _ = _money(form.companyRealPay, "form.companyRealPay")
+        first_line, first_share, first_invoice = len(self.lines), len(self.shares), len(self.invoices)
+        originals = _count(form.attachments) + self._add_lines(form, claim)
+        trade_no = _trade_no(flow.logs)
+        payees = self._add_payees(form, claim, pay, trade_no)
+        write_offs = self._add_write_offs(form, claim, currency)
+        # Everything the accrual depends on; the payment columns are left out, so that paying never changes it (rule 1).
+        content = (
+            form.code, form.title, form.submitterId, flow.ownerId, total, currency, pay, written_off, company_paid,
+            payees, write_offs, originals, form.expenseLink, _text(form.expenseDepartment), _text(form.loanDepartment),
+            [row[1:] for row in self.lines[first_line:]],
+            [(row[0] - first_line, *row[1:]) for row in self.shares[first_share:]],
+            [(row[0] - first_line, *row[1:]) for row in self.invoices[first_invoice:]],
+            [_text(getattr(form, key)) for key in self.form_fields],
+        )
+        self._append_claim(
+            flow, raw_ref, due=True, event_ms=_event_ms(flow), trade_no=trade_no, currency=currency, total=total, pay=pay,
+            written_off=written_off, company_paid=company_paid, originals=originals, sha=_digest(content),
+        )
+
+    def _add_lines(self, form: Any, claim: int) -> int:
+        """Adds the details of a form and returns the number of attached originals that are no invoices."""
+        originals = 0
+        for line_no, detail in enumerate(form.details or ()):
+            where = f"form.details[{line_no}]"
+            line = detail.feeTypeForm
+            if line is None or line.amount is None:
+                raise _Unreadable("AMOUNT_IDENTITY", f"{where}.feeTypeForm.amount is missing")
+            amount, currency = _money(line.amount, f"{where}.amount")
+            foreign, foreign_currency, rate = _foreign(line.amount, f"{where}.amount.foreign")
+            links = line.linkDetailEntities or ()
+            self.lines.append(
+                (
+                    claim, line_no, line.detailId or f"#{line_no}", detail.feeTypeId or "", amount, currency, foreign,
+                    foreign_currency, rate, _fee_ms(line), next((link.expenseLink for link in links if link.expenseLink), ""),
+                    *(_text(getattr(line, key)) for key in self.line_fields),
+                )
+            )
+            at = len(self.lines) - 1
+            originals += _count(line.attachments) + self._add_invoices(line, at, where, currency)
+            if isinstance(line.apportions, list):
+                self._add_shares(line.apportions, at, where, currency)
+        return originals
+
+    def _add_shares(self, apportions: list[Any], line: int, where: str, currency: str) -> None:
+        for share_no, apportion in enumerate(apportions):
+            share = apportion.apportionForm
+            if share is None or share.apportionMoney is None:
+                raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}].apportionMoney is missing")
+            money, share_currency = _money(share.apportionMoney, f"{where}.apportions[{share_no}]")
+            if share_currency != currency:
+                raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}]: expected {currency}, found {share_currency}")
+            self.shares.append(
+                (line, share_no, share.apportionId or f"#{share_no}", money, *(_text(getattr(share, key)) for key in self.share_fields))
+            )
+
+    def _add_invoices(self, line: Any, at: int, where: str, currency: str) -> int:
+        form = line.invoiceForm
+        uses = form.invoices or () if isinstance(form, InvoiceForm) else ()
+        for number, use in enumerate(uses):
+            place = f"{where}.invoices[{number}]"
+            self.invoices.append(
+                (at, number, use.invoiceId or "", _optional(use.taxAmount, f"{place}.taxAmount", currency), _rate_text(use.taxRate),
+                 _optional(use.approveAmount, f"{place}.approveAmount", currency))
+            )
+        if not uses and line.taxAmount is not None:  # tax on the detail itself, seen in newer tenants
+            self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT))
+        return _count(form.attachments) if isinstance(form, InvoiceForm) else 0
+
+    def _add_payees(self, form: Any, claim: int, pay: int, trade_no: str) -> list[tuple[object, ...]]:
+        """Adds one settlement per payPlan row, else one for the single payee; returns what the payable depends on."""
+        plan = [_plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]") for n, row in enumerate(form.payPlan or ())]
+        planned = bool(plan)
+        if not planned:
+            money = form.payMoney or form.loanMoney
+            foreign = ("", 0, "", "") if money is None else ("", *_foreign(money, "form.payMoney.foreign"))
+            plan = [(form.payeeId or "", pay, *foreign[1:], NO_INSTANT, "")] if pay else []
+        dated = any(row[5] != NO_INSTANT for row in plan)
+        for number, (payee, amount, foreign_minor, foreign_currency, rate, paid_ms, row_trade) in enumerate(plan, start=1):
+            paid = paid_ms if dated else form.payDate or NO_INSTANT
+            trade = row_trade or ("" if len(plan) > 1 else trade_no)
+            content = (form.code, payee, amount, foreign_minor, foreign_currency, paid // 1000, form.paymentAccountId)
+            self.payees.append(
+                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, planned, _digest(content))
+            )
+        return [row[:5] for row in plan]
+
+    def _add_write_offs(self, form: Any, claim: int, currency: str) -> list[tuple[object, ...]]:
+        found = []
+        for number, record in enumerate(form.writtenOffRecords or ()):
+            amount = parse_amount(record.amount, currency, f"form.writtenOffRecords[{number}].amount")
+            found.append((record.id or record.loanId or "", amount))
+            self.write_offs.append((claim, number, *found[-1]))
+        return found
+
+
+def _optional(money: Money | None, where: str, currency: str) -> int:
+    if money is None or money.standard is UNSET or bytes(money.standard) == _NULL:  # type: ignore[call-overload]
+        return NO_AMOUNT
+    return parse_amount(money.standard, money.standardStrCode or currency, where)
+
+
+def _plan_row(form: dict[str, Raw], where: str) -> tuple[Any, ...]:
+    """Payee, amount, foreign amount, currency, rate, paid instant and bank number of a payPlan row; keys by their suffix."""
+    money: Money | None = None
+    payee, paid_ms, trade_no = "", NO_INSTANT, ""
+    try:
+        for key, value in form.items():
+            if key.endswith("支付金额"):
+                money = msgspec.json.decode(value, type=Money)
+            elif key.endswith("收款信息"):
+                payee = _text(msgspec.json.decode(value))
+            elif key.endswith(("支付时间", "支付日期")):
+                paid_ms = msgspec.json.decode(value, type=int | None) or NO_INSTANT
+            elif key.endswith("流水号"):
+                trade_no = msgspec.json.decode(value, type=str | None) or ""
+    except msgspec.MsgspecError as error:
+        raise _Unreadable("PAYLOAD_INVALID", f"{where}: {error}") from None
+    if money is None:
+        raise _Unreadable("PAYPLAN_SUM", f"{where}: the amount (…支付金额) is missing")
+    amount, _ = _money(money, where)
+    return (payee, amount, *_foreign(money, where), paid_ms, trade_no)
+
+
+def _fee_ms(line: Any) -> int:
+    if isinstance(line.feeDate, int):
+        return line.feeDate
+    period = line.feeDatePeriod
+    return period.end or period.start or NO_INSTANT if isinstance(period, DatePeriod) else NO_INSTANT
+
+
+def _trade_no(logs: list[Any] | None) -> str:
+    for log in reversed(logs or ()):
+        if log.action == "freeflow.pay" and log.attributes is not None and log.attributes.channelTradeNo:
+            return str(log.attributes.channelTradeNo)
+    return ""
+
+
+def _event_ms(flow: Any) -> int:
+    """When the event of the form happened (accounting-rules 1, 2)."""
+    form = flow.form
+    if flow.formType == "receipt":
+        return form.receiptDate or form.payDate or form.flowEndTime or NO_INSTANT
+    if flow.formType in {"loan", "payment"}:
+        return form.payDate or NO_INSTANT
+    approved = form.timeToEnterPendingPayment or form.flowEndTime
+    if not approved:
+        approved = max((log.time for log in flow.logs or () if log.action == "freeflow.agree" and log.time), default=None)
+    return approved or NO_INSTANT
+
+
+class _PeekForm(msgspec.Struct):
+    code: Any = None
+
+
+class _Peek(msgspec.Struct):
+    id: Any = None
+    formType: Any = None
+    form: Any = None
+
+
+def _peek(raw: Raw) -> Any:
+    """As much as an unreadable claim tells about itself, for its reject row."""
+    try:
+        found = msgspec.json.decode(raw, type=_Peek)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(found.form, dict):
+        found.form = _PeekForm(code=found.form.get("code"))
+    text = isinstance(found.id, str) and isinstance(found.formType, str | None)
+    return found if text and (found.form is None or isinstance(found.form, _PeekForm)) else None

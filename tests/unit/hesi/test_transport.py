@@ -1,0 +1,157 @@
+"""The real wire on this machine: deadlines byte by byte, TLS, kept connections."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from etl.errors import SourceUnavailable
+from etl.hesi.client import HesiClient
+from etl.hesi.endpoints import FEE_TYPES
+from etl.hesi.transport import DeadlineTransport, tls_context
+
+HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+TOKEN = b'{"value":{"accessToken":"wire-token-1","expireTime":99999999999999,"corporationId":""}}'
+Serve = Callable[[Callable[[socket.socket, bytes], None]], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a server that gives every request to a function; stops it with the test."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
+    sockets: list[socket.socket] = []
+
+    def start(answer: Callable[[socket.socket, bytes], None]) -> str:
+        def connection(peer: socket.socket) -> None:
+            try:
+                while request := peer.recv(65536):
+                    if b"getAccessToken" in request:
+                        peer.sendall(HEADERS + b"Content-Length: %d\r\n\r\n%s" % (len(TOKEN), TOKEN))
+                    else:
+                        answer(peer, request)
+            except OSError:
+                return  # the client hung up, which is what some tests want to see
+
+        def accept() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                sockets.append(peer)
+                threads.append(threading.Thread(target=connection, args=(peer,)))
+                threads[-1].start()
+
+        threads.append(threading.Thread(target=accept))
+        threads[0].start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    listener.shutdown(socket.SHUT_RDWR)
+    for peer in sockets:
+        try:
+            peer.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # already closed
+        peer.close()
+    listener.close()
+    for thread in list(threads):
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def connect(url: str, **changes: Any) -> HesiClient:
+    settings: dict[str, Any] = {
+        "allowed_hosts": ["127.0.0.1"],
+        "requests_per_second": 0,
+        "max_retry_after_seconds": 60,
+        "sleep": lambda _: None,
+    }
+    return HesiClient(url, "key", "secret-0815", **(settings | changes))
+
+
+def drip(peer: socket.socket, prefix: bytes) -> None:
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    peer.sendall(prefix)
+    while True:
+        peer.sendall(b"a")
+
+
+@pytest.mark.parametrize("prefix", [HEADERS + b"Content-Length: 9999999999\r\n\r\n", HEADERS + b"X-Slow: "])
+def test_bytes_that_keep_dripping_in_body_or_headers_do_not_outlive_the_deadline(serve: Serve, prefix: bytes) -> None:
+    ticks = itertools.count()  # every look at the clock is a second later: no real waiting
+    url = serve(lambda peer, _: drip(peer, prefix))
+    with connect(url, clock=lambda: next(ticks), total_deadline_seconds=60) as client:
+        with pytest.raises(SourceUnavailable, match="feeTypes"):
+            client.call(FEE_TYPES)
+    assert next(ticks) < 300
+
+
+def test_one_connection_serves_all_calls(serve: Serve) -> None:
+    peers = set()
+
+    def answer(peer: socket.socket, _: bytes) -> None:
+        peers.add(peer.getpeername())
+        peer.sendall(HEADERS + b'Content-Length: 12\r\n\r\n{"items":[]}')
+
+    with connect(serve(answer)) as client:
+        for _ in range(5):
+            client.call(FEE_TYPES)
+    assert len(peers) == 1
+
+
+def test_the_token_is_in_the_query_on_the_wire_and_the_path_is_as_documented(serve: Serve) -> None:
+    seen: list[bytes] = []
+
+    def answer(peer: socket.socket, request: bytes) -> None:
+        seen.append(request.split(b"\r\n")[0])
+        peer.sendall(HEADERS + b'Content-Length: 12\r\n\r\n{"items":[]}')
+
+    with connect(serve(answer)) as client:
+        client.call(FEE_TYPES)
+    assert seen == [b"GET /api/openapi/v1/feeTypes?accessToken=wire-token-1 HTTP/1.1"]
+
+
+def test_a_connection_closed_half_way_is_a_transient_failure(serve: Serve) -> None:
+    def answer(peer: socket.socket, _: bytes) -> None:
+        peer.sendall(HEADERS + b'Content-Length: 100\r\n\r\n{"items":')
+        peer.shutdown(socket.SHUT_RDWR)
+
+    with connect(serve(answer)) as client, pytest.raises(SourceUnavailable, match="127.0.0.1"):
+        client.call(FEE_TYPES)
+
+
+def test_a_port_nobody_listens_on_is_a_transient_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with connect(f"http://127.0.0.1:{port}") as client, pytest.raises(SourceUnavailable, match="ConnectError"):
+        client.call(FEE_TYPES)
+
+
+def test_tls_is_verified_and_at_least_version_1_2() -> None:
+    context = tls_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_proxies_and_passwords_of_the_environment_are_not_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    url = serve(lambda peer, _: peer.sendall(HEADERS + b'Content-Length: 12\r\n\r\n{"items":[]}'))
+    with connect(url) as client:
+        assert client.call(FEE_TYPES).body == b'{"items":[]}'
+
+
+def test_the_transport_works_without_a_deadline_too(serve: Serve) -> None:
+    url = serve(lambda peer, _: peer.sendall(HEADERS + b"Content-Length: 2\r\n\r\nok"))
+    with httpx.Client(transport=DeadlineTransport(), trust_env=False) as http:
+        assert http.get(url).text == "ok"
