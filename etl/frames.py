@@ -121,7 +121,7 @@ STAGED_INVOICES = _spec(
     "staged_invoices",
     "one invoice used by a detail",
     "line invoice_no",
-    "line:int64 invoice_no:int64 invoice_id:str tax_minor:int64 rate:str approved_minor:int64",
+    "line:int64 invoice_no:int64 invoice_id:str tax_minor:int64 rate:str approved_minor:int64 item_count:int64",
     tax_minor="Hesi's deductible tax; NO_AMOUNT where Hesi gives none",
     approved_minor="approveAmount; NO_AMOUNT where Hesi gives none",
     invoice_id="empty for tax given on the detail itself",

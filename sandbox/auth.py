@@ -33,7 +33,9 @@ class Tokens:
     def get_access_token(self, call: Call) -> Answer:
         """POST v1/auth/getAccessToken: keys in the body, not in the query."""
         body: Any = call.json()
-        key, security = (str(body.get(name, "")) if isinstance(body, dict) else "" for name in ("appKey", "appSecurity"))
+        key, security = (
+            str(body.get(name, "")) if isinstance(body, dict) else "" for name in ("appKey", "appSecurity")
+        )
         known = hmac.compare_digest(key.encode(), self._app_key.encode())
         proven = hmac.compare_digest(security.encode(), self._app_security.encode())
         if not (known and proven):

@@ -63,9 +63,14 @@ def build_budgets(departments: list[Json], consumption: Consumption, *, random: 
         node_id = f"N{numbers[row['id']]:03d}"
         parent = f"N{numbers[row['parentId']]:03d}" if row["parentId"] else ""
         nodes[node_id] = _node(row, node_id, parent, totals[row["id"]], leaf=not children[row["id"]])
-        monies[node_id] = [_execution(row, node_id, month, totals[row["id"]], leaf=not children[row["id"]]) for month in _MONTHS]
+        monies[node_id] = [
+            _execution(row, node_id, month, totals[row["id"]], leaf=not children[row["id"]]) for month in _MONTHS
+        ]
     named = {f"N{numbers[key]:03d}": [f"N{numbers[child]:03d}" for child in value] for key, value in children.items()}
-    packages = [_package(PUBLISHED, "2026年部门费用预算", active=True), _package(DRAFT, "2027年部门费用预算（草稿）", active=False)]
+    packages = [
+        _package(PUBLISHED, "2026年部门费用预算", active=True),
+        _package(DRAFT, "2027年部门费用预算（草稿）", active=False),
+    ]
     return Budgets(packages, nodes, named, monies, root="N000")
 
 
@@ -97,7 +102,9 @@ def _total(
     random: Random,
 ) -> list[tuple[int, int, int]]:
     """(budget, confirmed, occupied) in cents per month of a department with all below it."""
-    below = [_total(child, children, consumption, totals, numbers=numbers, random=random) for child in children[department]]
+    below = [
+        _total(child, children, consumption, totals, numbers=numbers, random=random) for child in children[department]
+    ]
     months = []
     for month in _MONTHS:
         confirmed = consumption.confirmed.get((department, month), 0)

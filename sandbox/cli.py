@@ -1,7 +1,6 @@
 """The command `sandbox`: start a fake Hesi and say where it listens."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     signals = _Signals()
     if options.host not in ("127.0.0.1", "::1", "localhost"):
-        print(f"warning: {options.host} is not this machine only; the sandbox has no secrets to protect", file=sys.stderr)
+        print(
+            f"warning: {options.host} is not this machine only; the sandbox has no secrets to protect", file=sys.stderr
+        )
 
     def ready(url: str, port: int) -> None:
         signals.serving = True
@@ -69,20 +70,26 @@ def _announce(url: str, port: int, port_file: Path | None) -> None:
     if port_file is not None:
         beside = port_file.with_name(port_file.name + ".new")
         beside.write_text(f"{port}\n", encoding="ascii")
-        os.replace(beside, port_file)
+        beside.replace(port_file)
     print(f"listening {url}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sandbox", description="A fake Hesi for trials and tests. It is not Hesi.")
-    parser.add_argument("--claims", type=_positive, default=DEFAULT_CLAIMS, metavar="N", help="how many claims (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="S", help="the same seed makes the same tenant")
+    parser.add_argument(
+        "--claims", type=_positive, default=DEFAULT_CLAIMS, metavar="N", help="how many claims (default %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULT_SEED, metavar="S", help="the same seed makes the same tenant"
+    )
     parser.add_argument("--port", type=int, default=0, metavar="P", help="0 takes a free port (default)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep changes here for the next start")
     parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port here when ready")
     parser.add_argument("--app-key", default="sandbox-app-key", help="appKey to accept (default %(default)s)")
-    parser.add_argument("--app-security", default="sandbox-app-security", help="appSecurity to accept (default %(default)s)")
+    parser.add_argument(
+        "--app-security", default="sandbox-app-security", help="appSecurity to accept (default %(default)s)"
+    )
     return parser
 
 

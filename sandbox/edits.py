@@ -7,6 +7,7 @@ from sandbox.claims.trail import log, mark_payment, payment_logs
 from sandbox.ids import CORPORATION
 from sandbox.money import Json
 
+Change = Callable[[Json], None]
 _ACTION_OF = {
     "rejected": "freeflow.reject", "approving": "freeflow.submit", "paying": "freeflow.agree",
     "nullify": "freeflow.nullify", "archived": "freeflow.archive", "draft": "freeflow.retract",
@@ -18,7 +19,7 @@ class UnknownPath(Exception):
 
 
 def set_values(flow: Json, values: dict[str, Any]) -> None:
-    """Set values by dotted path, e.g. `form.details.0.feeTypeForm.amount.standard`; null under `-path` removes a key."""
+    """Set values by dotted path, e.g. `form.details.0.feeTypeForm.amount.standard`; `-path` removes a key."""
     for path, value in values.items():
         *way, last = path.removeprefix("-").split(".")
         place: Any = flow
@@ -60,7 +61,7 @@ def pay(flow: Json, account: str, *, at: int) -> None:
     flow["logs"] += payment_logs(at, account)
 
 
-def write_voucher(flow: Json, number: str, created_ms: int) -> None:
+def write_voucher(flow: Json, *, number: str, created_ms: int) -> None:
     """Put a voucher number on the flow; an empty one takes number, status and time away."""
     flow["form"] |= {
         "voucherNo": number,
@@ -71,12 +72,11 @@ def write_voucher(flow: Json, number: str, created_ms: int) -> None:
 
 def comment(flow: Json, *, at: int) -> None:
     """Have somebody comment the flow: nothing of it changes but the log and updateTime."""
-    flow["logs"].append(log("freeflow.comment", flow["state"], operator=f"{CORPORATION}:admin", time=at, attributes={"comment": "已阅"}))
+    flow["logs"].append(
+        log("freeflow.comment", flow["state"], operator=f"{CORPORATION}:admin", time=at, attributes={"comment": "已阅"})
+    )
 
 
 def remove(flow: Json) -> None:
     """Delete the flow: it stays readable only in the list of deleted ones."""
     flow["active"] = False
-
-
-Change = Callable[[Json], None]

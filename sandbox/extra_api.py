@@ -46,7 +46,9 @@ class ExtraCalls:
         """GET v2/budgets/$id: the whole tree."""
         package = self._package(call)
         self._refuse_while_calculating(package)
-        return ok({"value": {**package, "tree": list(self._tenant.budgets.nodes.values()) if package["active"] else []}})
+        return ok(
+            {"value": {**package, "tree": list(self._tenant.budgets.nodes.values()) if package["active"] else []}}
+        )
 
     def budget_state(self, call: Call) -> Answer:
         """GET v2/budgets/$id/async: DONE, PROCESSING or ERROR."""
@@ -132,7 +134,9 @@ class ExtraCalls:
     def _invoice_rows(self, seq: int) -> list[Json]:
         details = self._store.flow(seq)["form"].get("details") or []
         invoices = [
-            invoice for detail in details for invoice in (detail["feeTypeForm"].get("invoiceForm") or {}).get("invoices") or []
+            invoice
+            for detail in details
+            for invoice in (detail["feeTypeForm"].get("invoiceForm") or {}).get("invoices") or []
         ]
         types = {ticket["id"]: ticket["type"] for ticket in self._tickets([entry["invoiceId"] for entry in invoices])}
         return [

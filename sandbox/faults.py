@@ -57,9 +57,7 @@ class Faults:
         self._faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
 
-    def add(
-        self, kind: str, *, path: str = "", method: str = "", at: int = 1, times: int = 1, **options: Any
-    ) -> Fault:
+    def add(self, kind: str, *, path: str = "", method: str = "", at: int = 1, times: int = 1, **options: Any) -> Fault:
         """Set up a fault; ValueError for a kind that does not exist (the README lists kinds and options)."""
         if kind not in KINDS:
             raise ValueError(f"no fault {kind!r}: expected one of {', '.join(KINDS)}")

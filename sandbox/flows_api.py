@@ -131,7 +131,11 @@ def _invoice_link(invoice_id: str, host: str) -> Json:
     """In this call the two names are swapped: invoiceNumber is the code and invoiceCode the number."""
     parts = invoice_id.split(":")
     code, number = (parts[1], parts[2]) if len(parts) >= 3 else ("", invoice_id)
-    return {**_link({"key": f"{number}.pdf", "fileName": f"{number}.pdf"}, host), "invoiceNumber": code, "invoiceCode": number}
+    return {
+        **_link({"key": f"{number}.pdf", "fileName": f"{number}.pdf"}, host),
+        "invoiceNumber": code,
+        "invoiceCode": number,
+    }
 
 
 def _voucher_rows(body: Any) -> list[tuple[str, str, int]]:
@@ -139,10 +143,12 @@ def _voucher_rows(body: Any) -> list[tuple[str, str, int]]:
     rows = body.get("voucher") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not rows:
         raise Refused(412, "JSON请求参数不正确")
-    parsed = []
-    for row in rows:
-        values = [row.get(name) for name in ("flowId", "voucherNo", "voucherCreateTime")] if isinstance(row, dict) else [None]
-        if not all(isinstance(value, str) for value in values) or not re.fullmatch(r"[0-9]{1,15}", values[2]):
-            raise Refused(412, "JSON请求参数不正确")
-        parsed.append((values[0], values[1], int(values[2])))
-    return parsed
+    return [_voucher_row(row) for row in rows]
+
+
+def _voucher_row(row: Any) -> tuple[str, str, int]:
+    match row:
+        case {"flowId": str(flow_id), "voucherNo": str(number), "voucherCreateTime": str(created)}:
+            if re.fullmatch(r"[0-9]{1,15}", created):
+                return flow_id, number, int(created)
+    raise Refused(412, "JSON请求参数不正确")

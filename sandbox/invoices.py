@@ -33,7 +33,8 @@ def header_of(ticket: Json) -> Json:
     row |= {
         # false = already used, which it is: by this very claim.
         "active": False, "updateTime": ticket["date"], "createTime": ticket["date"], "entityId": f"system_{name}",
-        "entity": _entity(name),
+        "entity": _entity(name), "ledgers": [], "plans": [], "flowForm": None,
+        "flowId": opaque(Kind.FLOW, ticket["claim"]),
     }  # fmt: skip
     return row
 
@@ -83,7 +84,8 @@ def _ticket_keys(ticket: Json, prefix: str) -> Json:
             f"{prefix}_座位类型": "二等座", f"{prefix}_号码": ticket["id"],
         }  # fmt: skip
     return keys | {
-        f"{prefix}_票价": exact_money(ticket["fare"], "CNY"), f"{prefix}_燃油附加费": exact_money(ticket["fuel"], "CNY"),
+        f"{prefix}_票价": exact_money(ticket["fare"], "CNY"),
+        f"{prefix}_燃油附加费": exact_money(ticket["fuel"], "CNY"),
         f"{prefix}_民航发展基金": exact_money(ticket["fund"], "CNY"), f"{prefix}_税费": exact_money(0, "CNY"),
         f"{prefix}_保险费": exact_money(0, "CNY"), f"{prefix}_乘机时间": ticket["date"],
         f"{prefix}_填开日期": ticket["date"], f"{prefix}_乘机人姓名": ticket["person"],
@@ -93,7 +95,9 @@ def _ticket_keys(ticket: Json, prefix: str) -> Json:
 
 
 def _entity(name: str) -> Json:
-    fields = [{"name": f"E_system_{name}_name", "label": "名称", "type": "text", "source": "dataLink", "optional": False}]
+    fields = [
+        {"name": f"E_system_{name}_name", "label": "名称", "type": "text", "source": "dataLink", "optional": False}
+    ]
     return {
         "version": 2, "active": True, "createTime": _CREATED_MS, "updateTime": _CREATED_MS, "name": name,
         "corporationId": "", "type": "DIMENSION", "disableStrategy": "LIMIT_COUNT", "maxUsageCount": 1,

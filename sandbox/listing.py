@@ -73,7 +73,7 @@ def _states(text: str) -> frozenset[str] | None:
 
 
 class Listing:
-    """Answers list calls from the store; views other than (type, active, by updateTime) are kept until a flow changes."""
+    """Answers list calls from the store; views other than by updateTime are kept until a flow changes."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._store = tenant.store
@@ -100,7 +100,7 @@ class Listing:
     def _view(self, query: ListQuery) -> list[Key]:
         plain = query.states is None and not query.submitter and query.templates is None
         if plain and query.order == "updateTime" and query.active is not None:
-            return self._store.by_update(query.form_type, query.active)
+            return self._store.by_update(query.form_type, active=query.active)
         if self._generation != self._store.generation:
             self._views.clear()
             self._generation = self._store.generation
@@ -115,7 +115,7 @@ def _keys(store: FlowStore, query: ListQuery) -> list[Key]:
     presences = (True, False) if query.active is None else (query.active,)
     keys = []
     for active in presences:
-        for _, seq in store.by_update(query.form_type, active):
+        for _, seq in store.by_update(query.form_type, active=active):
             head = store.heads[seq]
             if _wanted(head, query):
                 keys.append((getattr(head, field), seq))

@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sandbox.clock import BEIJING, beijing_text, instant_of
+from sandbox.clock import beijing_text, instant_of
 from sandbox.ids import CORPORATION, Kind, opaque
 from sandbox.money import Json
-
-__all__ = ["BEIJING", "COMPANIES", "Company", "FeeType", "Master", "build_master"]
 
 _CREATED = "2026-01-05 09:00:00"
 _CREATED_MS = instant_of(_CREATED)
@@ -32,9 +30,30 @@ class Company(NamedTuple):
 
 
 COMPANIES = (
-    Company("C01", "示例科技（上海）有限公司", "CNY", True, "BANK-CNY-01", "91310000DEMO00001X"),
-    Company("C02", "示例科技（苏州）有限公司", "CNY", True, "BANK-CNY-02", "91320500DEMO00002X"),
-    Company("C03", "Example Technology (HK) Limited", "HKD", False, "BANK-HKD-01", ""),
+    Company(
+        "C01",
+        "示例科技（上海）有限公司",
+        "CNY",
+        general_taxpayer=True,
+        account_code="BANK-CNY-01",
+        tax_number="91310000DEMO00001X",
+    ),
+    Company(
+        "C02",
+        "示例科技（苏州）有限公司",
+        "CNY",
+        general_taxpayer=True,
+        account_code="BANK-CNY-02",
+        tax_number="91320500DEMO00002X",
+    ),
+    Company(
+        "C03",
+        "Example Technology (HK) Limited",
+        "HKD",
+        general_taxpayer=False,
+        account_code="BANK-HKD-01",
+        tax_number="",
+    ),
 )
 
 # key, code, name, parent key, company, active; the key names a row here where codes are empty or repeated.

@@ -1,4 +1,4 @@
-"""Money objects in every form Hesi writes them (section 6 of its documentation); amounts inside are integer minor units."""
+"""Money objects in every form Hesi writes them (section 6); amounts inside are integer minor units."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -90,12 +90,8 @@ def header_money(minor: int, currency: str, random: Callable[[], float]) -> Json
 
 def tax_money(minor: int, currency: str, random: Callable[[], float]) -> Json:
     """Deductible tax of an invoice: a JSON number (integer or decimal) in most, a text in others."""
-    standard: int | float | str
-    if random() < 0.65:
-        standard = minor // 100 if minor % 100 == 0 else minor / 100
-    else:
-        standard = plain(minor)
-    return {"standard": standard, **_STANDARD[currency]}
+    number = minor // 100 if minor % 100 == 0 else minor / 100
+    return {"standard": number if random() < 0.65 else plain(minor), **_STANDARD[currency]}
 
 
 def exact_money(minor: int, currency: str) -> Json:

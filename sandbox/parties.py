@@ -12,7 +12,10 @@ from sandbox.money import CURRENCIES, Json
 _CREATED = "2026-01-06 10:00:00"
 _CREATED_MS = instant_of(_CREATED)
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹"
-_GIVEN = ("伟", "芳", "娜", "敏", "静", "磊", "洋", "艳", "勇", "军", "杰", "涛", "超", "明", "霞", "平", "梓涵", "子轩", "雨桐", "浩然", "欣怡", "志强", "建华", "𠮷祥")  # fmt: skip
+_GIVEN = (
+    "伟", "芳", "娜", "敏", "静", "磊", "洋", "艳", "勇", "军", "杰", "涛", "超", "明", "霞", "平",
+    "梓涵", "子轩", "雨桐", "浩然", "欣怡", "志强", "建华", "𠮷祥",
+)  # fmt: skip
 _FIRST_STAFF = (("E001", "张三", "D10"), ("E002", "李四", "D20"), ("E003", "王五", "D20"))
 _EMPTY_CODES = (10, 20, 30)
 _SHARED_CODE = (35, 36)
@@ -76,7 +79,11 @@ def build_parties(master: Master, *, staff: int, random: Random) -> Parties:
                 by_company[code].append(person)
     return Parties(
         staffs=[_staff_row(number, person) for number, person in enumerate(people)] + [_left_staff(len(people))],
-        payees=[_own_payee(n, person) for n, person in enumerate(people)] + supplier_rows + [platform] + outsiders + [old],
+        payees=[_own_payee(n, person) for n, person in enumerate(people)]
+        + supplier_rows
+        + [platform]
+        + outsiders
+        + [old],
         accounts=_account_rows(account_ids),
         currencies=_currency_rows(),
         people=people,
@@ -98,7 +105,9 @@ def _person(number: int, master: Master, random: Random) -> Person:
     name = _SURNAMES[int(random.random() * len(_SURNAMES))] + _GIVEN[int(random.random() * len(_GIVEN))]
     draw = random.random()
     # The first people cover every company, so that the smallest tenant has somebody everywhere.
-    company = ("C01", "C02", "C03")[number - 3] if number < 6 else "C01" if draw < 0.72 else "C02" if draw < 0.93 else "C03"
+    company = (
+        ("C01", "C02", "C03")[number - 3] if number < 6 else "C01" if draw < 0.72 else "C02" if draw < 0.93 else "C03"
+    )
     departments = master.common_departments[company]
     department = departments[int(random.random() * len(departments))]
     code = "" if number in _EMPTY_CODES else f"E{_SHARED_CODE[0] + 1 if number in _SHARED_CODE else number + 1:03d}"
@@ -123,7 +132,9 @@ def _left_staff(number: int) -> Json:
     return {**_staff_row(number, left), "active": False, "authState": False}
 
 
-def _payee(number: int, name: str, kind: str, *, owner: str, extras: Json, staff: str = "", active: bool = True) -> Json:
+def _payee(
+    number: int, name: str, kind: str, *, owner: str, extras: Json, staff: str = "", active: bool = True
+) -> Json:
     created = _CREATED_MS + number * 1000
     return {
         "sort": "BANK", "id": opaque(Kind.PAYEE, number), "name": name, "cardNo": f"622200{number:013d}", "type": kind,
@@ -152,7 +163,7 @@ def _account_rows(ids: dict[str, str]) -> list[Json]:
 
 def _account(identifier: str, name: str, code: str, bank: str, *, active: bool) -> Json:
     detail: Json = {
-        "name": name or "默认现金账户", "number": f"1001{abs(hash_of(code)) % 10**12:012d}", "bank": bank, "branch": bank,
+        "name": name or "默认现金账户", "number": f"1001{_number_of(code):012d}", "bank": bank, "branch": bank,
         "province": "上海市", "city": "上海市", "visibility": _EVERYONE,
     }  # fmt: skip
     return {
@@ -161,12 +172,9 @@ def _account(identifier: str, name: str, code: str, bank: str, *, active: bool) 
     }  # fmt: skip
 
 
-def hash_of(text: str) -> int:
-    """A number from a text that is the same in every process, unlike `hash`."""
-    value = 7
-    for character in text:
-        value = (value * 131 + ord(character)) % (1 << 61)
-    return value
+def _number_of(code: str) -> int:
+    """An account number of up to 12 digits, the same for a code in every process."""
+    return int.from_bytes(code.encode()) % 10**12
 
 
 def _currency_rows() -> list[Json]:

@@ -26,9 +26,11 @@ from sandbox.tenant import Tenant
 from sandbox.wire import CONNECTION, WireResponse, half_of
 
 DEFAULT_APP_KEY = "sandbox-app-key"
-DEFAULT_APP_SECURITY = "sandbox-app-security"  # noqa: S105 - the well-known key of a fake
+DEFAULT_APP_SECURITY = "sandbox-app-security"
 _API = "/api/openapi"
+_FILE = b"%PDF-1.4 sandbox\n"
 Handler = Callable[[Call], Answer]
+Row = tuple[str, str, Handler]
 
 
 class Server:
@@ -61,48 +63,20 @@ class Server:
         return with_connection
 
     def _routes(self) -> list[Route]:
-        flows, master, extra = FlowCalls(self.tenant), MasterCalls(self.tenant), ExtraCalls(self.tenant)
         control = ControlCalls(self.tenant, self.faults, self.tokens, self.requests)
-        api: list[tuple[str, str, Handler]] = [
-            ("GET", "/v1.1/docs/getApplyList", flows.apply_list),
-            ("PUT", "/v2.1/flow/data/erpVoucher", flows.erp_voucher),
-            ("POST", "/v2/extension/INVOICE/object/{type}/search", extra.invoice_headers),
-            ("POST", "/v2/extension/INVOICE/object/invoice/detailBatch", extra.invoice_items_batch),
-            ("POST", "/v2/extension/INVOICE/object/invoice/{id}/detail", extra.invoice_items),
-            ("POST", "/v2/extension/flow/INVOICE/search", extra.invoices_of_flows),
-            ("GET", "/v1/loan/loanInfo/${id}", extra.loan_by_package),
-            ("GET", "/v1/loans/getLoanInfoByFlowId/${id}", extra.loan_by_flow),
-            ("GET", "/v1.1/flowDetails", flows.details),
-            ("GET", "/v1.1/flowDetails/byCode", flows.details),
-            ("GET", "/v1.1/flowDetails/outerCode", flows.details),
-            ("GET", "/v2/approveStates/[{ids}]", flows.approve_states),
-            ("POST", "/v1/flowDetails/attachment", flows.attachments),
-            ("GET", "/v1/departments", master.departments),
-            ("GET", "/v1.1/staffs", master.staffs),
-            ("GET", "/v1/feeTypes", master.fee_types),
-            ("GET", "/v1/dimensions", master.dimensions),
-            ("GET", "/v1/dimensions/items", master.items),
-            ("GET", "/v1/dimensions/items/withAll", master.items_with_all),
-            ("GET", "/v2.1/payeeInfos", master.payees),
-            ("GET", "/v1/paymentAccounts", master.accounts),
-            ("GET", "/v2.1/currency", master.currencies),
-            ("GET", "/v1/charge/powers/list", master.powers),
-            ("GET", "/v2/budgets", extra.budget_list),
-            ("GET", "/v2/budgets/${id}/query", extra.budget_query),
-            ("GET", "/v2/budgets/${id}/async", extra.budget_state),
-            ("GET", "/v2/budgets/${id}", extra.budget_tree),
-        ]
-        free: list[tuple[str, str, Handler]] = [
+        free: list[Row] = [
             ("POST", _API + "/v1/auth/getAccessToken", self.tokens.get_access_token),
             ("POST", _API + "/v2/auth/refreshToken", self.tokens.refresh_token),
             ("GET", _API + "/v2/location", lambda call: ok({"value": f"http://{call.host}/"})),
-            ("GET", "/sandbox/files/{name:path}", lambda _call: Answer(b"%PDF-1.4 sandbox\n", content_type="application/pdf")),
+            ("GET", "/sandbox/files/{name:path}", lambda _call: Answer(_FILE, content_type="application/pdf")),
         ]
-        controls: list[tuple[str, str, Handler]] = [
+        controls: list[Row] = [
             ("GET", PREFIX + "/{name}", control.get),
             ("POST", PREFIX + "/{name}", control.post),
             ("DELETE", PREFIX + "/{name}", control.delete),
         ]
+        api = _flow_rows(FlowCalls(self.tenant)) + _extra_rows(ExtraCalls(self.tenant))
+        api += _master_rows(MasterCalls(self.tenant))
         return [
             *(Route(_API + path, self._guarded(handler), methods=[method]) for method, path, handler in api),
             *(Route(path, self._open(handler), methods=[method]) for method, path, handler in free),
@@ -159,6 +133,50 @@ class Server:
                 return handler(call)
         except Refused as error:
             return refused(error)
+
+
+def _flow_rows(calls: FlowCalls) -> list[Row]:
+    """Busiest first: routes are tried in order."""
+    return [
+        ("GET", "/v1.1/docs/getApplyList", calls.apply_list),
+        ("PUT", "/v2.1/flow/data/erpVoucher", calls.erp_voucher),
+        ("GET", "/v1.1/flowDetails", calls.details),
+        ("GET", "/v1.1/flowDetails/byCode", calls.details),
+        ("GET", "/v1.1/flowDetails/outerCode", calls.details),
+        ("GET", "/v2/approveStates/[{ids}]", calls.approve_states),
+        ("POST", "/v1/flowDetails/attachment", calls.attachments),
+    ]
+
+
+def _extra_rows(calls: ExtraCalls) -> list[Row]:
+    """A literal `$` stands before some ids."""
+    return [
+        ("POST", "/v2/extension/INVOICE/object/{type}/search", calls.invoice_headers),
+        ("POST", "/v2/extension/INVOICE/object/invoice/detailBatch", calls.invoice_items_batch),
+        ("POST", "/v2/extension/INVOICE/object/invoice/{id}/detail", calls.invoice_items),
+        ("POST", "/v2/extension/flow/INVOICE/search", calls.invoices_of_flows),
+        ("GET", "/v1/loan/loanInfo/${id}", calls.loan_by_package),
+        ("GET", "/v1/loans/getLoanInfoByFlowId/${id}", calls.loan_by_flow),
+        ("GET", "/v2/budgets", calls.budget_list),
+        ("GET", "/v2/budgets/${id}/query", calls.budget_query),
+        ("GET", "/v2/budgets/${id}/async", calls.budget_state),
+        ("GET", "/v2/budgets/${id}", calls.budget_tree),
+    ]
+
+
+def _master_rows(calls: MasterCalls) -> list[Row]:
+    return [
+        ("GET", "/v1/departments", calls.departments),
+        ("GET", "/v1.1/staffs", calls.staffs),
+        ("GET", "/v1/feeTypes", calls.fee_types),
+        ("GET", "/v1/dimensions", calls.dimensions),
+        ("GET", "/v1/dimensions/items", calls.items),
+        ("GET", "/v1/dimensions/items/withAll", calls.items_with_all),
+        ("GET", "/v2.1/payeeInfos", calls.payees),
+        ("GET", "/v1/paymentAccounts", calls.accounts),
+        ("GET", "/v2.1/currency", calls.currencies),
+        ("GET", "/v1/charge/powers/list", calls.powers),
+    ]
 
 
 class _Announcing(uvicorn.Server):

@@ -6,9 +6,10 @@ page of 100 is 100 reads from the file cache and one join.
 
 import os
 import tempfile
+import weakref
 from bisect import bisect_left, insort
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import orjson
 
@@ -48,7 +49,9 @@ class FlowStore:
     """Append-only bytes and their index; a changed flow is appended again and its old bytes are left behind."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = _unnamed_file()
+        # A tenant nobody closes gives its file back when it is collected.
+        self._finalizer = weakref.finalize(self, os.close, self._file)
         self._pending = bytearray()
         self._end = 0
         self.heads: list[Head] = []
@@ -92,21 +95,25 @@ class FlowStore:
 
     def flow(self, seq: int) -> Json:
         """The flow as values; ValueError where its bytes were overridden with something that is no JSON."""
-        return _decode(self.body(seq))
+        flow: Json = orjson.loads(self.body(seq))
+        return flow
 
     def tickets(self, seq: int) -> list[Json]:
         """The facts of the invoices and tickets first used on the flow."""
         head = self.heads[seq]
-        return _decode(self._read(head.tickets_at, head.tickets_length)) if head.tickets_length else []
+        tickets: list[Json] = []
+        if head.tickets_length:
+            tickets = orjson.loads(self._read(head.tickets_at, head.tickets_length))
+        return tickets
 
-    def by_update(self, form_type: str, active: bool) -> list[Key]:
+    def by_update(self, form_type: str, *, active: bool) -> list[Key]:
         """(updateTime, seq) of all flows of a type, ascending; kept in order while flows change."""
         self._sort()
         return self._by_update.get((form_type, active), [])
 
     def close(self) -> None:
         """Give the temporary file back."""
-        self._file.close()
+        self._finalizer()
 
     def _sort(self) -> None:
         if not self._sorted:
@@ -123,15 +130,23 @@ class FlowStore:
         return at, len(body)
 
     def _flush(self) -> None:
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(self._pending)
-        self._file.flush()
+        with memoryview(self._pending) as pending:
+            written = 0
+            while written < len(pending):
+                written += os.write(self._file, pending[written:])
         self._pending.clear()
 
     def _read(self, offset: int, length: int) -> bytes:
         if self._pending:
             self._flush()
-        return os.pread(self._file.fileno(), length, offset)
+        return os.pread(self._file, length, offset)
+
+
+def _unnamed_file() -> int:
+    """The descriptor of a temporary file that vanishes with the process."""
+    descriptor, path = tempfile.mkstemp(prefix="sandbox-")
+    Path(path).unlink()
+    return descriptor
 
 
 def _head(seq: int, flow: Json) -> Head:
@@ -151,7 +166,3 @@ def _head(seq: int, flow: Json) -> Head:
         template=form["specificationId"].partition(":")[0],
         outer_code=form.get("outerCode") or "",
     )
-
-
-def _decode(body: bytes) -> Any:
-    return orjson.loads(body)

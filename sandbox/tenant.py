@@ -1,6 +1,7 @@
 """A tenant of the sandbox: master data, flows, loans, budgets, and the changes made to them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import RLock
@@ -11,6 +12,7 @@ from sandbox.budgets import Consumption, build_budgets
 from sandbox.claims.factory import ClaimFactory
 from sandbox.clock import DEFAULT_NOW_MS, Clock
 from sandbox.journal import Journal
+from sandbox.loans import LoanBook
 from sandbox.master import COMPANIES, build_master
 from sandbox.money import Json
 from sandbox.parties import build_parties
@@ -57,7 +59,7 @@ class Tenant:
         return self._factory.oddities
 
     @property
-    def loans(self) -> Any:
+    def loans(self) -> LoanBook:
         """The loan book."""
         return self._factory.loans
 
@@ -137,7 +139,7 @@ class Tenant:
 
     def drift(self, count: int, form_type: str) -> None:
         """Comment so many random live flows of a type, as a busy tenant would between two pages."""
-        live = self.store.by_update(form_type, True)
+        live = self.store.by_update(form_type, active=True)
         for _ in range(min(count, len(live))):
             seq = live[int(self._drift.random() * len(live))][1]
             self.comment(self.store.heads[seq].id)
@@ -172,7 +174,7 @@ class Tenant:
                 self.store.add(made.flow, made.tickets)
         elif op == "voucher":
             for (flow_id, number, created), instant in zip(change["vouchers"], instants, strict=True):
-                self._mutate(flow_id, lambda flow, n=number, c=created: edits.write_voucher(flow, n, c), at=instant)
+                self._mutate(flow_id, partial(edits.write_voucher, number=number, created_ms=created), at=instant)
         elif op == "override":
             seq = self.seq(change["id"])
             flow = self._readable(seq)
@@ -198,7 +200,7 @@ class Tenant:
         company = self._company_codes.get(flow["form"].get("法人实体") or "", "C01")
         return self.parties.account_ids[code or _ACCOUNTS[company]]
 
-    def _mutate(self, flow_id: str, change: Callable[[Json], None], *, at: int | None) -> None:
+    def _mutate(self, flow_id: str, change: edits.Change, *, at: int | None) -> None:
         seq = self.seq(flow_id)
         flow = self.store.flow(seq)
         change(flow)

@@ -91,7 +91,6 @@ def _unknown_account(code: str, chart: Chart) -> str:
     from rapidfuzz import fuzz, process  # only a wrong file needs it
 
     names: Mapping[str, str] = {account.code: account.name for account in chart.accounts}
-    # A wrong digit late in the code is likelier than one early, so a shared beginning weighs more than likeness.
     close = process.extract(code, list(names), scorer=fuzz.ratio, limit=3, score_cutoff=50)
     nearest = ", ".join(f"{found} {names[found]}" for found, _, _ in close)
     return f"expected an account of chart {chart.name}, found {code!r}" + (f"; nearest: {nearest}" if nearest else "")

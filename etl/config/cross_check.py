@@ -122,7 +122,8 @@ def _vat(company: Placed[CompanyMapping], folder: Folder) -> Iterator[str]:
         for i, status in enumerate(company.model.company.taxpayer):
             if status.kind == "general":
                 yield company.problem(
-                    ("company", "taxpayer", i, "kind"), "expected input_vat in this file, because a general taxpayer deducts"
+                    ("company", "taxpayer", i, "kind"),
+                    "expected input_vat in this file, because a general taxpayer deducts",
                 )
         return
     by_name = {rules.model.name: rules for rules in folder.vat}
@@ -137,7 +138,7 @@ def _vat(company: Placed[CompanyMapping], folder: Folder) -> Iterator[str]:
         if codes and rate not in codes:
             yield company.problem(
                 ("input_vat", "tax_codes"),
-                f"expected a tax code for the rate {rate.normalize():f} of {rules.at(('kinds', i))}, found none",
+                f"expected a tax code for the rate {rate.normalize():f} of {rules.document.where(('kinds', i))}, found none",
             )
 
 
@@ -158,7 +159,8 @@ def _closed_periods(company: Placed[CompanyMapping]) -> Iterator[str]:
         period = FiscalPeriod.parse(closed.period)
         if previous is not None and period <= previous:
             yield company.problem(
-                (*place, "period"), f"expected each month once, in order, found {closed.period!r} after {str(previous)!r}"
+                (*place, "period"),
+                f"expected each month once, in order, found {closed.period!r} after {str(previous)!r}",
             )
         if closed.reopened_on is not None and closed.reopened_on < closed.closed_on:
             yield company.problem(
@@ -170,7 +172,9 @@ def _closed_periods(company: Placed[CompanyMapping]) -> Iterator[str]:
 def _budget(budget: Placed[BudgetPolicy], folder: Folder) -> Iterator[str]:
     source = budget.model.source
     if isinstance(source, CsvBudgets) and not (folder.path / source.file).is_file():
-        yield budget.problem(("source", "file"), f"expected a file below the mappings folder, found none at {source.file!r}")
+        yield budget.problem(
+            ("source", "file"), f"expected a file below the mappings folder, found none at {source.file!r}"
+        )
     if "companies" in folder.unreadable:
         return
     codes = {company.model.company.code: company for company in folder.companies}

@@ -79,16 +79,6 @@ class Chart(Strict):
     name: Code = Field(description="Name that companies refer to")
     accounts: list[Account] = Field(description="Leaf accounts only")
 
-    @model_validator(mode="after")
-    def _unique(self) -> Chart:
-        seen: set[tuple[str, date | None]] = set()
-        for account in self.accounts:
-            key = (account.code, account.from_)
-            if key in seen:
-                raise ValueError(f"account {account.code} is listed twice")
-            seen.add(key)
-        return self
-
 
 class VatKind(Dated):
     """Whether and how one kind of invoice carries deductible tax (accounting-rules 13, 14)."""
@@ -108,7 +98,7 @@ class VatKind(Dated):
     @model_validator(mode="after")
     def _complete(self) -> VatKind:
         if self.method == "formula" and (self.rate is None or not self.base):
-            raise ValueError("method formula needs rate and base")
+            raise ValueError("expected rate and base for method formula")
         return self
 
 
@@ -283,7 +273,12 @@ class ClosedPeriod(Strict):
     @field_validator("period")
     @classmethod
     def _a_month(cls, value: str) -> str:
-        FiscalPeriod.parse(value)
+        try:
+            written = str(FiscalPeriod.parse(value))
+        except ValueError:
+            written = ""
+        if written != value:
+            raise ValueError(f"expected a month like 2026-01, found {value!r}")
         return value
 
 

@@ -26,10 +26,6 @@ class Placed(Generic[Model_co]):
         """``file:line: key path: text``."""
         return self.document.problem(place, text)
 
-    def at(self, place: Place) -> str:
-        """``file:line`` of a place."""
-        return ":".join(self.document.problem(place, "").split(":")[:2])
-
 
 def days(entry: Dated | None) -> tuple[date, date]:
     """First and last day an entry is in force; the ends of time where it does not say."""
@@ -61,7 +57,7 @@ def claimed_twice(claims: Iterable[Claimed]) -> Iterator[str]:
                 yield claim.owner.problem(
                     claim.place,
                     f"expected {claim.what} once{' on any day' if dated else ''}, "
-                    f"found it also at {other.owner.at(other.place)}{'; give both from and to' if dated else ''}",
+                    f"found it also at {other.owner.document.where(other.place)}{'; give both from and to' if dated else ''}",
                 )
                 break
         earlier[claim.key].append(claim)

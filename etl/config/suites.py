@@ -213,6 +213,8 @@ def _read(name: str, content: bytes) -> _SuiteFile:
         raise _wrong(f"{name}: byte {error.start}: expected UTF-8") from None
     except json.JSONDecodeError as error:
         raise _wrong(f"{name}:{error.lineno}: expected JSON, found {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise _wrong(f"{name}: expected JSON nested a few levels deep, found far more") from None
     except ValueError as error:
         raise _wrong(f"{name}: {error}") from None
     try:

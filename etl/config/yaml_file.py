@@ -49,10 +49,13 @@ class Document:
     sha256: str
 
     def problem(self, place: Place, text: str) -> str:
-        """``file:line: key path: text``; a place that is not in the file reports its nearest parent's line."""
+        """``file:line: key path: text``."""
+        return f"{self.where(place)}: {dotted(place)}: {text}" if place else f"{self.where(place)}: {text}"
+
+    def where(self, place: Place) -> str:
+        """``file:line`` of a place, or of its nearest parent in the file."""
         known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in self.lines), ())
-        where = f"{self.name}:{self.lines.get(known, 1)}"
-        return f"{where}: {dotted(place)}: {text}" if place else f"{where}: {text}"
+        return f"{self.name}:{self.lines.get(known, 1)}"
 
 
 def dotted(place: Place) -> str:

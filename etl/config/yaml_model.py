@@ -60,41 +60,34 @@ def model_from(document: Document, model: type[Model]) -> Model:
 
 
 def _problems(document: Document, model: type[BaseModel], error: ValidationError) -> Iterator[str]:
+    # The branches of a union complain one by one where a person wants one line, so equal places share a list.
     expected: dict[tuple[Place, str], list[str]] = {}
     for item in error.errors(include_url=False, include_input=False):
         place, value, missing = _locate(document.data, item["loc"])
         if item["type"] == "missing":
-            key = (place, "nothing")
-            text = f"the key {missing!r}"
+            yield document.problem(place, f"expected the key {missing!r}, found nothing")
         elif item["type"] == "extra_forbidden":
-            key = (place, f"the unknown key {place[-1]!r}")
-            text = _known_keys(model, place)
-        elif "[key]" in item["loc"]:
-            key = (place, f"the key {place[-1]!r}")
-            text = _expected(item)
+            yield document.problem(place, f"expected {_known_keys(model, place)}, found the unknown key {place[-1]!r}")
+        elif item["type"] == "value_error":
+            yield document.problem(place, _sentence(item["msg"], value))
         else:
-            key = (place, found(value))
-            text = _expected(item)
-        expected.setdefault(key, []).append(text)
+            shown = f"the key {place[-1]!r}" if "[key]" in item["loc"] else found(value)
+            expected.setdefault((place, shown), []).append(_expected(item))
     for (place, shown), texts in expected.items():
-        # The branches of a union complain one by one; a person wants one line per place.
-        finished = [text for text in texts if ", found " in text]
-        for text in finished:
-            yield document.problem(place, text)
-        rest = list(dict.fromkeys(text for text in texts if text not in finished))
-        if rest and all(text.startswith("the key ") for text in rest) and shown == "nothing":
-            yield from (document.problem(place, f"expected {text}, found nothing") for text in rest)
-        elif rest:
-            yield document.problem(place, f"expected {' or '.join(rest)}, found {shown}")
+        yield document.problem(place, f"expected {' or '.join(dict.fromkeys(texts))}, found {shown}")
 
 
 def _expected(item: Any) -> str:
     context = {key: str(value) for key, value in (item.get("ctx") or {}).items()}
     template = _EXPECTED.get(item["type"])
-    if template is not None:
-        return template.format_map(context)
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return message if ", found " in message else message.removeprefix("expected ")
+    return template.format_map(context) if template else str(item["msg"])
+
+
+def _sentence(message: str, value: object) -> str:
+    """The message of one of our own validators, with the value where it does not show it and it is short."""
+    text = message.removeprefix("Value error, ")
+    complete = "found " in text or isinstance(value, dict | list)
+    return text if complete else f"{text}, found {found(value)}"
 
 
 def _locate(data: object, loc: tuple[int | str, ...]) -> tuple[Place, object, str]:

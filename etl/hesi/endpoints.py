@@ -58,9 +58,7 @@ def _path_ids(value: str | Iterable[str]) -> str:
 
 _VALUE, _PAGED, _ITEMS, _BARE = Envelope.VALUE, Envelope.COUNT_ITEMS, Envelope.ITEMS, Envelope.BARE
 
-ACCESS_TOKEN = Endpoint(
-    "getAccessToken", "POST", "/api/openapi/v1/auth/getAccessToken", _VALUE, needs_token=False
-)
+ACCESS_TOKEN = Endpoint("getAccessToken", "POST", "/api/openapi/v1/auth/getAccessToken", _VALUE, needs_token=False)
 LOCATION = Endpoint("location", "GET", "/api/openapi/v2/location", _VALUE)
 
 APPLY_LIST = Endpoint("getApplyList", "GET", "/api/openapi/v1.1/docs/getApplyList", _PAGED)
@@ -84,9 +82,7 @@ BUDGETS = Endpoint("budgets", "GET", "/api/openapi/v2/budgets", _ITEMS)
 BUDGET_STATE = Endpoint("budgets.async", "GET", "/api/openapi/v2/budgets/${id}/async", _VALUE)
 BUDGET_NODES = Endpoint("budgets.query", "GET", "/api/openapi/v2/budgets/${id}/query", _VALUE)
 
-INVOICES_OF_FLOWS = Endpoint(
-    "flow.INVOICE.search", "POST", "/api/openapi/v2/extension/flow/INVOICE/search", _VALUE
-)
+INVOICES_OF_FLOWS = Endpoint("flow.INVOICE.search", "POST", "/api/openapi/v2/extension/flow/INVOICE/search", _VALUE)
 INVOICE_OBJECTS = Endpoint(
     "INVOICE.object.search", "POST", "/api/openapi/v2/extension/INVOICE/object/{type}/search", _ITEMS
 )

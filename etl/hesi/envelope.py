@@ -46,7 +46,7 @@ class Kind(Enum):
     RATE_LIMITED = "rate limited"  # wait as told
     BUSY = "server trouble"  # wait and try again
     CALCULATING = "budget calculating"  # wait and try again
-    MAINTENANCE = "page instead of data"  # another run may find the service again
+    MAINTENANCE = "web page instead of data"  # wait and try again: a gateway speaks for a server it cannot reach
     REDIRECT = "redirect"
     NOT_ALLOWED = "not allowed"
     REFUSED = "refused"

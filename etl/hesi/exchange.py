@@ -98,9 +98,7 @@ class Exchange:
         self._sleep = sleep
         self._wall = wall
 
-    def send(
-        self, base: Base, call: Call, *, authorisation: Authorisation | None, attempts: int = ATTEMPTS
-    ) -> Reply:
+    def send(self, base: Base, call: Call, *, authorisation: Authorisation | None, attempts: int = ATTEMPTS) -> Reply:
         """The successful reply, after at most ``attempts`` tries and the total deadline.
 
         Pauses Hesi asks for and our own rate budget are not held against the deadline.
@@ -131,9 +129,7 @@ class Exchange:
         # Outside the handler: nothing of the HTTP library hangs on the error a user, a log or an XCom sees.
         raise error
 
-    def _attempt(
-        self, base: Base, call: Call, *, authorisation: Authorisation | None, deadline: Deadline
-    ) -> Reply:
+    def _attempt(self, base: Base, call: Call, *, authorisation: Authorisation | None, deadline: Deadline) -> Reply:
         name = call.endpoint.name
         while True:
             deadline.extend(self._budget.take(name))
@@ -147,7 +143,7 @@ class Exchange:
             if authorisation and token and failure.kind is Kind.UNAUTHORISED:
                 authorisation.refused(token, where=name)
                 continue
-            self._fail(call.endpoint, failure, raw.headers)
+            self._fail(call.endpoint, failure, raw)
 
     def _token(self, authorisation: Authorisation | None, deadline: Deadline) -> AccessToken | None:
         if authorisation is None:
@@ -190,15 +186,15 @@ class Exchange:
             )
         )
 
-    def _fail(self, endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> NoReturn:
-        pause = retry_after_seconds(headers.get("Retry-After"), wall=self._wall)
+    def _fail(self, endpoint: Endpoint, failure: Failure, raw: _Raw) -> NoReturn:
+        pause = retry_after_seconds(raw.headers.get("Retry-After"), wall=self._wall)
         if pause is not None and failure.kind in {Kind.RATE_LIMITED, Kind.BUSY} and pause > self._max_retry_after:
             raise RateLimited(
                 f"{endpoint.name}: Hesi asks for a pause of {pause:.0f} s, HESI_MAX_RETRY_AFTER_SECONDS allows "
                 f"{self._max_retry_after:g}; nothing is lost, run again after the pause or raise the setting"
             )
-        error = _named(endpoint, failure, headers)
-        if failure.kind in {Kind.RATE_LIMITED, Kind.BUSY, Kind.CALCULATING}:
+        error = _named(endpoint, failure, raw.headers)
+        if failure.kind in {Kind.RATE_LIMITED, Kind.BUSY, Kind.MAINTENANCE, Kind.CALCULATING}:
             raise _TryAgain(error, pause)
         raise error
 

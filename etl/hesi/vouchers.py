@@ -76,10 +76,7 @@ def named_ids(text: str) -> list[str]:
     ['ID_3FQR$Yx5LWM', 'ID_2']
     """
     return [
-        part.strip().strip("\"'")
-        for inside in _IN_BRACKETS.findall(text)
-        for part in inside.split(",")
-        if part.strip()
+        part.strip().strip("\"'") for inside in _IN_BRACKETS.findall(text) for part in inside.split(",") if part.strip()
     ]
 
 

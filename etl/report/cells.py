@@ -13,6 +13,7 @@ from etl.report.words import Language, value_words
 NUMERIC = frozenset({"money", "minor", "amount", "number", "percent", "seconds", "count"})
 MONEY = frozenset({"money", "minor", "amount"})
 CODES = frozenset({"code"})
+_UNBROKEN = 20
 _CHIPS = {
     "held": ("warn", "!"),
     "rejected": ("bad", "✕"),
@@ -68,7 +69,7 @@ def cell(column: Column, value: Value, *, today: date) -> Cell:
     if words is None:
         return Cell(text, classes=classes)
     tone, glyph = _CHIPS.get(str(value), ("", "")) if column.kind in _CHIP_KINDS else ("", "")
-    note = str(value) if column.kind == "rule" else ""
+    note = str(value) if column.kind in ("rule", "finding") else ""
     return Cell(words[0], words[1], note, tone, glyph, classes)
 
 
@@ -99,5 +100,5 @@ def _classes(column: Column, value: Value) -> str:
         red = column.key in ("available", "difference") and isinstance(value, Decimal) and value < 0
         return "n neg" if red else "n"
     if column.kind in CODES:
-        return "code"
-    return "nowrap" if column.kind in ("date", "instant", "owner") else ""
+        return "code nowrap" if len(str(value)) <= _UNBROKEN else "code"
+    return "nowrap" if column.kind in ("date", "instant") else ""

@@ -7,121 +7,140 @@ can forbid every script and every style but ours, and the charts follow theme an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
 from etl.report.figures_model import RunFigures, Table
-from etl.report.words import MEASURES, Language, value_words, word
+from etl.report.words import MEASURES, Pair, value_words, word
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _WIDTH = 620
 _FONT = 12
 _TOP = 8
 _SHARES = ("posted", "held", "rejected", "waiting", "skipped")
+# Heights in px: axis and margins, and one bar.
+_FRAME = 44
+_BAR = 30
 
 
-def draw_charts(figures: RunFigures, language: Language) -> dict[str, str]:
-    """SVG text by chart name: trend, money, causes, budget; a chart without data is left out."""
-    at = 0 if language == "zh" else 1
-    drawn = {
-        "trend": _trend(figures.tables["trend"], at),
-        "money": _money(figures.tables["totals"], at),
-        "causes": _causes(figures.tables["causes"], at),
-        "budget": _budget(figures.tables["budget"], at),
-    }
-    return {name: svg for name, svg in drawn.items() if svg}
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart: SVG text for each language and its legend as (colour number, words)."""
+
+    key: str
+    zh: str
+    en: str
+    legend: tuple[tuple[int, Pair], ...]
 
 
-def _trend(table: Table, at: int) -> str:
+def draw_charts(figures: RunFigures) -> dict[str, Chart]:
+    """Charts by name (trend, money, causes, budget); one without data is left out."""
+    drawn = (
+        _trend(figures.tables["trend"]),
+        _money(figures.tables["totals"]),
+        _causes(figures.tables["causes"]),
+        _budget(figures.tables["budget"]),
+    )
+    return {chart.key: chart for chart in drawn if chart}
+
+
+def _trend(table: Table) -> Chart | None:
     rows = table.records()
     if len(rows) < 2:
-        return ""
+        return None
     labels = [f"{row['started_at']:%m-%d}" for row in rows]
-    series = [(_measure(name, at), [_count(row[name]) for row in rows]) for name in _SHARES[:4]]
-    return _draw("StackedBar", word("chart.trend")[at], labels, series, height=200)
+    series = [[_count(row[name]) for row in rows] for name in _SHARES[:4]]
+    svg = _draw("StackedBar", word("chart.trend"), labels, series, height=200)
+    return Chart("trend", svg, svg, _legend(_SHARES, series))
 
 
-def _money(table: Table, at: int) -> str:
+def _money(table: Table) -> Chart | None:
     """Percent of each company's and currency's source total by where it went."""
     sums: dict[str, dict[str, Decimal]] = {}
     for row in table.records():
-        part = sums.setdefault(f"{row['company_code']} {row['currency']}", dict.fromkeys(("source", *_SHARES), Decimal(0)))
+        label = f"{row['company_code']} {row['currency']}"
+        part = sums.setdefault(label, dict.fromkeys(("source", *_SHARES), Decimal(0)))
         for name in part:
             part[name] += Decimal(str(row[name]))
     shown = [(label, part) for label, part in sums.items() if part["source"] > 0][:_TOP]
     if not shown:
-        return ""
-    series = [(_measure(name, at), [_percent(part[name], part["source"]) for _, part in shown]) for name in _SHARES]
-    title = word("chart.money")[at]
-    return _draw("HorizontalStackedBar", title, [label for label, _ in shown], series, height=90 + 34 * len(shown))
+        return None
+    series = [[_percent(part[name], part["source"]) for _, part in shown] for name in _SHARES]
+    labels = [label for label, _ in shown]
+    svg = _draw("HorizontalStackedBar", word("chart.money"), labels, series, range=(0, 100))
+    return Chart("money", svg, svg, _legend(_SHARES, series))
 
 
-def _causes(table: Table, at: int) -> str:
+def _causes(table: Table) -> Chart | None:
     sums: dict[str, int] = {}
     for row in table.records():
         sums[str(row["rule"])] = sums.get(str(row["rule"]), 0) + _count(row["claims"])
     top = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
     if not top:
-        return ""
-    labels = [_short((value_words("rule", rule) or (rule, rule))[at], at) for rule, _ in top]
-    title = word("chart.causes")[at]
-    return _draw("HorizontalBar", title, labels, [(title, [n for _, n in top])], height=60 + 30 * len(top), legend=False)
+        return None
+    svgs = []
+    for at, limit in ((0, 16), (1, 34)):
+        labels = [_short((value_words("rule", rule) or (rule, rule))[at], limit) for rule, _ in top]
+        svgs.append(_draw("HorizontalStackedBar", word("chart.causes"), labels, [[count for _, count in top]]))
+    return Chart("causes", svgs[0], svgs[1], ())
 
 
-def _budget(table: Table, at: int) -> str:
+def _budget(table: Table) -> Chart | None:
     used = []
     for row in table.records():
         budget = Decimal(str(row["budget"]))
         if budget > 0:
-            spent = sum(Decimal(str(row[name])) for name in ("used", "in_flight"))
-            used.append((str(row["node_name"]), _percent(Decimal(spent), budget)))
+            spent = Decimal(str(row["used"])) + Decimal(str(row["in_flight"]))
+            used.append((str(row["node_name"]), _percent(spent, budget)))
     top = sorted(used, key=lambda item: -item[1])[:_TOP]
     if not top:
-        return ""
-    within = [value if value <= 100 else None for _, value in top]
-    over = [value if value > 100 else None for _, value in top]
-    series = [(_verdict("within", at), within), (_verdict("over", at), over)]
-    labels = [_short(name, at) for name, _ in top]
-    return _draw("HorizontalStackedBar", word("chart.budget")[at], labels, series, height=90 + 30 * len(top))
+        return None
+    series = [[value if value <= 100 else None for _, value in top], [value if value > 100 else None for _, value in top]]
+    labels = [_short(name, 20) for name, _ in top]
+    svg = _draw("HorizontalStackedBar", word("chart.budget"), labels, series)
+    names = tuple(value_words("budget_verdict", name) or (name, name) for name in ("within", "over"))
+    return Chart("budget", svg, svg, tuple((i, names[i]) for i in range(2) if any(series[i])))
 
 
 def _draw(
-    kind: str,
-    title: str,
-    labels: Sequence[str],
-    series: Sequence[tuple[str, Sequence[Any]]],
-    *,
-    height: int,
-    legend: bool = True,
+    kind: str, title: Pair, labels: Sequence[str], series: Sequence[Sequence[Any]], *, height: int = 0, **options: Any
 ) -> str:
     # Importing pygal costs 0.1 s; commands that write no report do not pay it.
     import pygal
     from pygal.style import Style
 
+    across = kind.startswith("Horizontal")
     wide = max((sum(ord(letter) > 0x2E7F for letter in label) for label in labels), default=0)
     chart = getattr(pygal, kind)(
         js=(),
         css=(),
         no_prefix=True,
         width=_WIDTH,
-        height=height,
+        height=height or _FRAME + _BAR * len(labels),
         margin=6,
         # Pygal measures every letter as a Latin one; Chinese ones are wider.
-        margin_left=6 + (wide * _FONT * 2 // 5 if kind.startswith("Horizontal") else 0),
-        legend_at_bottom=True,
-        legend_box_size=10,
-        show_legend=legend,
-        x_label_rotation=0 if kind.startswith("Horizontal") or len(labels) < 12 else 45,
-        style=Style(label_font_size=_FONT, major_label_font_size=_FONT, legend_font_size=_FONT),
+        margin_left=6 + (wide * _FONT * 2 // 5 if across else 0),
+        show_legend=False,
+        show_minor_x_labels=across or len(labels) < 10,
+        x_labels_major_count=None if across else 6,
+        style=Style(label_font_size=_FONT, major_label_font_size=_FONT),
         truncate_label=-1,
-        truncate_legend=-1,
+        max_scale=6,
         spacing=14,
+        **options,
     )
-    chart.x_labels = list(labels)
-    for name, values in series:
-        chart.add(name, list(values))
-    return _bare(chart.render_tree(), title)
+    # The first row belongs on top; pygal draws it at the bottom.
+    order = slice(None, None, -1) if across else slice(None)
+    chart.x_labels = list(labels)[order]
+    for number, values in enumerate(series):
+        chart.add(str(number), list(values)[order])
+    return _bare(chart.render_tree(), " · ".join(title))
+
+
+def _legend(names: Sequence[str], series: Sequence[Sequence[Any]]) -> tuple[tuple[int, Pair], ...]:
+    return tuple((i, MEASURES[names[i]][:2]) for i, values in enumerate(series) if any(values))
 
 
 def _bare(root: ElementTree.Element, title: str) -> str:
@@ -152,14 +171,6 @@ def _explain(node: ElementTree.Element) -> None:
         node.insert(0, hint)
 
 
-def _measure(name: str, at: int) -> str:
-    return MEASURES[name][at]
-
-
-def _verdict(name: str, at: int) -> str:
-    return (value_words("budget_verdict", name) or (name, name))[at]
-
-
 def _count(value: object) -> int:
     return int(str(value))
 
@@ -168,6 +179,6 @@ def _percent(part: Decimal, whole: Decimal) -> Decimal:
     return (part * 100 / whole).quantize(Decimal("0.1"))
 
 
-def _short(text: str, at: int) -> str:
-    limit = 16 if at == 0 else 34
+def _short(text: str, limit: int) -> str:
+    text = text.rstrip("。.")
     return text if len(text) <= limit else text[: limit - 1] + "…"

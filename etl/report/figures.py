@@ -36,6 +36,7 @@ def build_figures(ledger: Engine, erp: Engine, run_id: str) -> RunFigures:
         tables = {query.key: _ask(connections[query.database], query, run_id, recent) for query in sql.QUERIES}
         counts = _counts(ledger_connection, run_id)
     tables["unpaid"] = _ageing(tables.pop("unpaid_days"), head.business_date)
+    tables["tax_balance"] = _tax_balance(tables["tax_invoices"], tables["tax_rates"])
     return RunFigures(head, counts, tables)
 
 
@@ -62,12 +63,13 @@ def _recent_runs(connection: Connection, run_id: str) -> list[str]:
 
 
 def _ask(connection: Connection, query: sql.Query, run_id: str, recent: list[str]) -> Table:
-    statement, parameters = text(query.sql), {}
+    statement = text(query.sql)
+    parameters: dict[str, object] = {}
     if ":run_id" in query.sql:
         parameters["run_id"] = run_id
     if ":recent_runs" in query.sql:
         statement = statement.bindparams(bindparam("recent_runs", expanding=True))
-        parameters["recent_runs"] = recent  # type: ignore[assignment] - a list, expanded by SQLAlchemy
+        parameters["recent_runs"] = recent
     rows = connection.execute(statement, parameters)
     position = {column.key: i for i, column in enumerate(query.columns)}
     readers = [(_reader(column), position.get(column.currency, -1)) for column in query.columns]
@@ -99,6 +101,24 @@ def _ageing(days: Table, today: date | None) -> Table:
     )
     rows = tuple((*key, claims, amount) for key, (claims, amount) in ordered)
     return Table("unpaid", "erp", columns, rows, days.sql, complete=True)
+
+
+def _tax_balance(invoices: Table, deducted: Table) -> Table:
+    """Face tax of the booked invoices and the tax deducted, per company and currency."""
+    sums: dict[tuple[str, str], list[Decimal]] = {}
+    for side, table in enumerate((invoices, deducted)):
+        for row in table.records():
+            pair = sums.setdefault((str(row["company_code"]), str(row["currency"])), [Decimal("0.00"), Decimal("0.00")])
+            pair[side] += Decimal(str(row["tax"]))
+    columns = (
+        Column("company_code", "code"),
+        Column("currency", "code"),
+        Column("face_tax", "money"),
+        Column("deductible", "money"),
+        Column("not_deductible", "money"),
+    )
+    rows = tuple((*key, face, deductible, face - deductible) for key, (face, deductible) in sorted(sums.items()))
+    return Table("tax_balance", "erp", columns, rows, f"{invoices.sql};\n{deducted.sql}", complete=True)
 
 
 Reader = Callable[[Any, str], Value]
@@ -138,7 +158,7 @@ def _number(value: Any, _: str) -> Value:
 
 
 def _day(value: Any, _: str = "") -> date | None:
-    if value is None or isinstance(value, date) and not isinstance(value, datetime):
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     return value.date() if isinstance(value, datetime) else date.fromisoformat(str(value)[:10])
 

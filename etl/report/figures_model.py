@@ -105,5 +105,5 @@ class RunFigures:
             for row in self.tables[key].records():
                 currency, value = str(row["currency"]), row["difference"]
                 if isinstance(value, Decimal):
-                    found[currency] = max(found.get(currency, Decimal(0)), abs(value))
+                    found[currency] = max(found.get(currency, abs(value)), abs(value))
         return found

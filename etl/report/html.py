@@ -10,7 +10,6 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
@@ -18,13 +17,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from etl.report.cells import NUMERIC, Cell, cells, plain
-from etl.report.charts import draw_charts
+from etl.report.charts import Chart, draw_charts
 from etl.report.figures_model import Counts, RunFigures, Table
 from etl.report.layout import HIDDEN, SECTIONS, STACKED
 from etl.report.verdict import answers, verdict
 from etl.report.words import LANGUAGE_TAGS, MEASURE_GROUPS, MEASURES, Language, Pair, value_words, word
 
 PAGE_ROWS = 200
+FOLD_ABOVE = 25
 _WIDE = frozenset({"reason", "detail", "fix", "rule"})
 _TEMPLATES = files("etl.report") / "templates"
 
@@ -52,17 +52,12 @@ class _View:
 def render_html(figures: RunFigures, *, language: Language = "zh") -> str:
     """The page, ``language`` opened first."""
     css = _stylesheet()
-    charts = {name: draw_charts(figures, name) for name in ("zh", "en")}
+    charts = draw_charts(figures)
     sections = [
         {
             "key": section.key,
             "title": word(f"s.{section.key}"),
-            # Markup: the SVG was serialised by an XML writer, so its texts are escaped already.
-            "charts": [
-                {"key": key, "title": word(f"chart.{key}"), "zh": Markup(charts["zh"][key]), "en": Markup(charts["en"][key])}  # noqa: S704
-                for key in section.charts
-                if key in charts["zh"]
-            ],
+            "charts": [_chart(charts[key]) for key in section.charts if key in charts],
             "open": [_view(figures, key) for key in section.open],
             "folded": [_view(figures, key) for key in section.folded],
         }
@@ -74,6 +69,7 @@ def render_html(figures: RunFigures, *, language: Language = "zh") -> str:
         policy=content_policy(),
         css=Markup(css),  # noqa: S704 - our own file
         word=word,
+        fold_above=FOLD_ABOVE,
         head=figures.head,
         kind=value_words("run_kind", figures.head.kind) or (figures.head.kind, figures.head.kind),
         started=plain("instant", figures.head.started_at),
@@ -82,7 +78,6 @@ def render_html(figures: RunFigures, *, language: Language = "zh") -> str:
         answers=answers(figures),
         counts=_counts(figures.counts),
         sections=sections,
-        not_deductible=_not_deductible(figures),
         facts=_facts(figures),
     )
 
@@ -102,6 +97,14 @@ def _stylesheet() -> str:
 @cache
 def _environment() -> Environment:
     return Environment(loader=FileSystemLoader(str(_TEMPLATES)), autoescape=True, undefined=StrictUndefined)
+
+
+def _chart(chart: Chart) -> dict[str, object]:
+    # Markup: the SVG was serialised by an XML writer, so its texts are escaped already.
+    drawings = [("zh", Markup(chart.zh)), ("en", Markup(chart.en))]  # noqa: S704
+    if chart.zh == chart.en:
+        drawings = [("", drawings[0][1])]
+    return {"key": chart.key, "title": word(f"chart.{chart.key}"), "drawings": drawings, "legend": chart.legend}
 
 
 def _view(figures: RunFigures, key: str) -> _View:
@@ -136,7 +139,7 @@ def _counts(counts: Counts) -> dict[str, object]:
                 {
                     "label": MEASURES[measure][:2],
                     "note": MEASURES[measure][2:],
-                    "values": [*(counts.of(measure, form) for form in counts.forms), counts.of(measure)],
+                    "numbers": [*(counts.of(measure, form) for form in counts.forms), counts.of(measure)],
                 }
                 for measure in measures
             ],
@@ -145,16 +148,6 @@ def _counts(counts: Counts) -> dict[str, object]:
     ]
     forms = [value_words("form", form) or (form, form) for form in counts.forms]
     return {"forms": forms, "groups": groups, "gap": gap, "identity": identity}
-
-
-def _not_deductible(figures: RunFigures) -> list[tuple[str, str, str]]:
-    """Face tax of the booked invoices less the tax deducted, per company and currency."""
-    open_tax: dict[tuple[str, str], Decimal] = {}
-    for key, sign in (("tax_invoices", 1), ("tax_rates", -1)):
-        for row in figures.tables[key].records():
-            at = str(row["company_code"]), str(row["currency"])
-            open_tax[at] = open_tax.get(at, Decimal(0)) + sign * Decimal(str(row["tax"]))
-    return [(company, currency, f"{value:,f}") for (company, currency), value in sorted(open_tax.items())]
 
 
 def _took(figures: RunFigures) -> Pair | None:

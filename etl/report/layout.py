@@ -20,7 +20,7 @@ SECTIONS = (
     Section("open", ("causes", "rejects"), ("repeaters",), ("causes", "trend")),
     Section("budget", ("budget",), (), ("budget",)),
     Section("period", ("shifted", "rates"), ("residuals",)),
-    Section("tax", ("tax_rates", "tax_invoices"), ("invoice_repeats", "remark_groups", "remarks")),
+    Section("tax", ("tax_balance", "tax_rates", "tax_invoices"), ("invoice_repeats", "remark_groups", "remarks")),
     Section("follow", ("drift", "paid_not_posted", "unpaid", "write_back"), ("write_back_open",)),
     Section("proof", ("vouchers",), ("validation", "steps")),
 )

@@ -187,14 +187,16 @@ _ERP = (
     Query(
         "vouchers",
         "erp",
-        _columns("entry_kind:kind company_code:code currency:code vouchers:count lines:count debit:money credit:money"),
-        f"""SELECT t.entry_kind, t.company_code, t.currency, COUNT(*) AS vouchers, SUM(t.lines) AS lines,
-  SUM(t.debit) AS debit, SUM(t.credit) AS credit
-FROM (SELECT v.entry_kind, v.company_code, v.base_currency AS currency, v.claim_id, v.part_no, v.revision,
-  COUNT(*) AS lines, {_sum("l.debit")} AS debit, {_sum("l.credit")} AS credit
-  {_LINES} WHERE {_THIS_RUN}
-  GROUP BY v.entry_kind, v.company_code, v.base_currency, v.claim_id, v.part_no, v.revision) t
-GROUP BY t.entry_kind, t.company_code, t.currency ORDER BY t.company_code, t.currency, t.entry_kind""",
+        _columns(
+            "company_code:code book_code:code period:code voucher_word:code vouchers:count first_no:code last_no:code "
+            "gaps:count"
+        ),
+        f"""SELECT v.company_code, v.book_code, v.fiscal_year * 100 + v.fiscal_period AS period, v.voucher_word,
+  COUNT(*) AS vouchers, MIN(v.voucher_no) AS first_no, MAX(v.voucher_no) AS last_no,
+  MAX(v.voucher_no) - MIN(v.voucher_no) + 1 - COUNT(*) AS gaps
+FROM voucher v WHERE {_THIS_RUN}
+GROUP BY v.company_code, v.book_code, v.fiscal_year, v.fiscal_period, v.voucher_word
+ORDER BY v.company_code, v.book_code, v.fiscal_year, v.fiscal_period, v.voucher_word""",
         complete=True,
     ),
     Query(
@@ -228,10 +230,10 @@ ORDER BY v.company_code, v.base_currency, s.fee_type_code, l.account_code""",
         "shifted",
         "erp",
         _columns(
-            "company_code:code claim_code:code entry_kind:kind voucher_word:code voucher_no:code original_date:date "
+            "claim_code:code company_code:code entry_kind:kind voucher_word:code voucher_no:code original_date:date "
             "voucher_date:date currency:code amount:money"
         ),
-        f"""SELECT v.company_code, v.claim_code, v.entry_kind, v.voucher_word, v.voucher_no, v.original_date,
+        f"""SELECT v.claim_code, v.company_code, v.entry_kind, v.voucher_word, v.voucher_no, v.original_date,
   v.voucher_date, v.base_currency AS currency, {_sum("l.debit")} AS amount
 {_LINES} WHERE {_THIS_RUN} AND v.voucher_date <> v.original_date
 GROUP BY v.company_code, v.claim_code, v.entry_kind, v.voucher_word, v.voucher_no, v.original_date, v.voucher_date,
@@ -248,7 +250,7 @@ ORDER BY v.company_code, v.original_date, v.claim_code, v.entry_kind, v.part_no"
         f"""SELECT v.company_code, l.currency, l.fx_rate, COUNT(*) AS lines, MIN(v.original_date) AS from_date,
   MAX(v.original_date) AS to_date, {_sum("l.amount_fc")} AS amount_fc, v.base_currency,
   {_sum("(l.debit + l.credit)")} AS base_amount
-{_LINES} WHERE {_THIS_RUN} AND l.currency <> v.base_currency
+{_LINES} WHERE {_THIS_RUN} AND l.fx_rate IS NOT NULL
 GROUP BY v.company_code, l.currency, l.fx_rate, v.base_currency ORDER BY v.company_code, l.currency, MIN(v.original_date)""",
         complete=True,
     ),
@@ -259,7 +261,7 @@ GROUP BY v.company_code, l.currency, l.fx_rate, v.base_currency ORDER BY v.compa
         f"""SELECT v.company_code, v.base_currency AS currency, l.account_code, COUNT(*) AS lines,
   {_sum("l.debit")} AS debit, {_sum("l.credit")} AS credit
 {_LINES} WHERE {_THIS_RUN} AND EXISTS (SELECT 1 FROM voucher_line_source s
-  WHERE {_same_voucher("s", "l")} AND s.line_no = l.line_no AND s.rule LIKE '%residual%')
+  WHERE {_same_voucher("s", "l")} AND s.line_no = l.line_no AND s.source_line_id = 'residual')
 GROUP BY v.company_code, v.base_currency, l.account_code ORDER BY v.company_code, v.base_currency, l.account_code""",
         complete=True,
     ),

@@ -44,8 +44,8 @@ _TABLES: dict[str, tuple[str, str, str, str]] = {
     ),
     "vouchers": (
         "本次过账的凭证", "Vouchers posted by this run",
-        "本次过账批次的凭证张数、分录行数和借贷合计，由 SQL 从 ERP 读取。",
-        "Vouchers, lines, debits and credits of this run's posting batches, read from the ERP by SQL.",
+        "本次过账批次的凭证按公司、账簿、期间和凭证字计数，列出首号、末号和断号数。",
+        "Vouchers of this run's posting batches by company, book, period and word, with first and last number and gaps.",
     ),
     "causes": (
         "未过账原因", "Not posted, by cause",
@@ -89,8 +89,13 @@ _TABLES: dict[str, tuple[str, str, str, str]] = {
     ),
     "tax_invoices": (
         "发票税额（按票种）", "Invoice tax by kind",
-        "本次过账凭证所附发票的金额与票面税额；不可抵扣 = 票面税额合计 - 可抵扣税额合计。",
-        "Amount and face tax of the invoices booked by this run; not deductible = face tax - deductible tax.",
+        "本次过账凭证所附发票的金额与票面税额。", "Amount and face tax of the invoices booked by this run.",
+    ),
+    "tax_balance": (
+        "进项税：可抵扣与不可抵扣", "Input tax: deductible or not",
+        "票面税额和可抵扣税额由下面两张表按公司和币种相加；不可抵扣 = 票面税额 - 可抵扣税额。",
+        "Face tax and deductible tax are the two tables below, added up per company and currency; "
+        "not deductible = face tax - deductible tax.",
     ),
     "invoice_repeats": (
         "疑似重复发票", "Possible duplicate invoices",
@@ -152,7 +157,7 @@ _PLAIN: dict[str, Pair] = {
     "language": ("语言", "Language"),
     "contents": ("本页目录", "Contents"),
     "zone": ("时间均为会计时区 UTC+8；金额为本位币，另有注明除外", "Times in the accounting zone UTC+8; amounts in base currency unless said"),
-    "how": ("如何计算", "How computed"),
+    "computed": ("如何计算：", "How computed: "),
     "rows": ("行", "rows"),
     "none": ("没有。", "None."),
     "limited": ("这里显示前 {shown} 行，共 {total} 行；全部在 XLSX 和 JSON 中。", "Showing the first {shown} of {total} rows; all are in the XLSX and JSON."),
@@ -169,7 +174,6 @@ _PLAIN: dict[str, Pair] = {
     "posted_note": ("已过账 {posted}，未过账 {open}", "{posted} posted, {open} not posted"),
     "difference": ("差额", "Difference"),
     "nobody": ("没有轮到谁的待办", "Nothing for anybody to do"),
-    "not_deductible": ("不可抵扣", "Not deductible"),
     "s.counts": ("进与出", "Counts in and out"),
     "s.money": ("金额核对", "Money tie-out"),
     "s.open": ("未过账", "Not posted"),
@@ -222,9 +226,11 @@ _COLUMNS: dict[str, Pair] = {
     "rows_in": ("进", "In"), "rows_out": ("出", "Out"), "run_id": ("运行编号", "Run id"), "started_at": ("开始", "Started"),
     "status": ("状态", "Status"), "vouchers": ("凭证", "Vouchers"), "lines": ("分录", "Lines"), "debit": ("借方", "Debit"),
     "credit": ("贷方", "Credit"), "fee_type_code": ("费用类型", "Expense type"), "sources": ("明细", "Source lines"),
+    "book_code": ("账簿", "Book"), "first_no": ("首号", "First no."), "last_no": ("末号", "Last no."), "gaps": ("断号", "Gaps"),
     "voucher_word": ("字", "Word"), "voucher_no": ("号", "No."), "original_date": ("业务日期", "Event date"),
     "voucher_date": ("凭证日期", "Voucher date"), "fx_rate": ("汇率", "Rate"), "from_date": ("最早", "From"), "to_date": ("最晚", "To"),
     "amount_fc": ("原币金额", "Foreign amount"), "base_currency": ("本位币", "Base currency"), "base_amount": ("本位币金额", "Base amount"),
+    "face_tax": ("票面税额", "Face tax"), "deductible": ("可抵扣", "Deductible"), "not_deductible": ("不可抵扣", "Not deductible"),
     "tax_code": ("税码", "Tax code"), "tax_rate": ("税率 %", "Rate %"), "tax": ("税额", "Tax"), "invoice_kind": ("票种", "Invoice kind"),
     "invoices": ("发票", "Invoices"), "invoice_id": ("发票标识", "Invoice"), "uses": ("单据数", "Claims"),
     "first_claim": ("单据一", "One claim"), "last_claim": ("单据二", "Another"), "posted_amount": ("已过账金额", "Posted"),
@@ -271,6 +277,13 @@ _VALUES: dict[str, dict[str, Pair]] = {
     "disposition": {"rejected": ("退回", "Rejected"), "held": ("暂存", "Held")},
     "state": {"rejected": ("退回", "Rejected"), "held": ("暂存", "Held"), "waiting": ("等待计提", "Waiting")},
     "owner": {names[0]: names for names in OWNER_NAMES.values()} | dict(OWNER_NAMES),
+    "finding": {
+        "VAT_UNVERIFIED": ("发票未查验", "Invoice not verified"),
+        "VAT_NOT_ELIGIBLE": ("票种不可抵扣", "Invoice kind carries no deductible tax"),
+        "VAT_KIND_UNKNOWN": ("票种无法识别", "Invoice could not be read"),
+        "VAT_FLAG": ("请留意的票种", "Invoice kind to look at"),
+        "INVOICE_REUSED": ("发票已用于其他单据", "Invoice already used on another claim"),
+    },
     "control": {"ALLOW": ("允许", "Allow"), "FORBID": ("禁止", "Forbid"), "IGNORED": ("忽略", "Ignore")},
     "budget_verdict": {
         "within": ("预算内", "Within"), "over": ("超预算", "Over"), "unbudgeted": ("无预算", "Unbudgeted"),
@@ -295,7 +308,7 @@ _VALUES: dict[str, dict[str, Pair]] = {
         "reconcile": ("核对", "reconcile"), "write_back": ("回写", "write_back"), "report": ("报告", "report"),
     },
 }
-_RETRY: Pair = ("可以重试，不会重复过账", "Safe to retry, cannot post twice")
+_RETRY: Pair = ("可以，不会重复过账", "Yes, cannot post twice")
 
 
 def word(key: str) -> Pair:

@@ -115,7 +115,7 @@ def _queries(book: Any, figures: RunFigures, formats: _Formats, language: Langua
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 2, 12)
     sheet.set_column(3, 4, 80)
-    titles = (word("title")[at], "database", word("rows")[at], word("how")[at], "SQL")
+    titles = (word("title")[at], "database", word("rows")[at], word("computed")[at].rstrip("： :"), "SQL")
     for column, title in enumerate(titles):
         sheet.write_string(0, column, title, formats.head)
     for row, (key, table) in enumerate(figures.tables.items(), start=1):

@@ -58,7 +58,7 @@ def book_accruals(
     tax = _tax(lines, entries, staged, rules, failures)
     shared = share_lines(lines, tax.by_line, tax.hesi_by_line, staged, failures)
     labels = _book_debits(book, entries, lines, shared, staged, rules, failures)
-    _book_tax(book, tax.parts, rules)
+    _book_tax(book, tax.parts, np.asarray(staged.lines["detail_id"], dtype=object), rules)
     employee = np.zeros(len(entries), dtype=bool)
     employee[book_write_offs(book, entries, entry_of, staged, rules, failures, section=ADVANCE)] = True
     _book_company_paid(book, entries, rows, staged, rules, failures)
@@ -242,7 +242,7 @@ def share_dimensions(shared: SharedLines, staged: StagedClaims, rules: CompanyRu
     return answers
 
 
-def _book_tax(book: LineBook, parts: pd.DataFrame, rules: CompanyRules) -> None:
+def _book_tax(book: LineBook, parts: pd.DataFrame, detail_ids: Array, rules: CompanyRules) -> None:
     """VAT lines merged per rate and sign, high rate first (rules 15, 21)."""
     if parts.empty or rules.mapping.input_vat is None:
         return
@@ -257,7 +257,7 @@ def _book_tax(book: LineBook, parts: pd.DataFrame, rules: CompanyRules) -> None:
     )
     numbered = parts.merge(merged.assign(handle=handles)[["entry", "rate", "sign", "handle"]], on=["entry", "rate", "sign"], validate="many_to_one")
     by_invoice = numbered.groupby(["handle", "line", "invoice_id"], as_index=False)["tax"].sum()
-    book.add_sources(by_invoice["handle"].to_numpy(), source_line_id=by_invoice["line"].astype(str).radd("line:"), source_part=by_invoice["invoice_id"],
+    book.add_sources(by_invoice["handle"].to_numpy(), source_line_id=detail_ids[by_invoice["line"].to_numpy()], source_part=by_invoice["invoice_id"],
                      amount_minor=by_invoice["tax"].to_numpy(), rule=f"{rules.place}:input_vat")
 
 

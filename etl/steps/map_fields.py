@@ -67,6 +67,9 @@ class Known:
 
     state: str
     source_sha256: str
+    claim_code: str = ""
+    company_code: str = ""
+    currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no:
         entries = _entries(staged, claims, company, context, number)
         number += len(entries)
         parts.append(_map_company(staged, entries, company, context))
-    parts.append(_reject_unmapped(staged, unmapped, context, number))
+    parts.append(_reject_unmapped(staged, company_of, unmapped, context, number))
+    number += len(parts[-1].entries)
+    parts.append(_carry_unreadable(staged, context, number))
+    number += len(parts[-1].entries)
+    parts.append(_mark_gone(staged, parts, context, number))
     return MappedClaims(*(_stack(spec, [getattr(part, name) for part in parts]) for name, spec in _FRAMES.items()))
 
 
@@ -383,34 +390,73 @@ def _rejects(entries: pd.DataFrame, failures: Failures) -> pd.DataFrame:
     return REJECTS.from_rows([tuple(values) for values in rows.values()])
 
 
-def _reject_unmapped(staged: StagedClaims, values: Array, context: MappingContext, first: int) -> MappedClaims:
-    """Claims of legal entities no company mapping knows, and what stage could not read: rejected, never dropped."""
-    company_of, _ = _companies(staged, context)
-    claims = np.flatnonzero((company_of < 0) & staged.claims["due"].to_numpy())
+_MAIN_KIND = {"expense": ("EXPENSE", 0), "loan": ("LOAN", 1), "payment": ("PAYMENT", 1), "receipt": ("RECEIPT", 1)}
+
+
+def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, context: MappingContext, first: int) -> MappedClaims:
+    """Claims of legal entities no company mapping knows: rejected, never dropped."""
     known = [key for company in context.mappings.companies for key in (*company.company.hesi.codes, company.company.name)]
+    staffs, items = context.reference.staffs, context.reference.dimension_items
     entries, rejects = [], []
-    kinds = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT"}
-    for number, claim in enumerate(claims.tolist(), start=first):
+    for claim in np.flatnonzero((company_of < 0) & staged.claims["due"].to_numpy()).tolist():
         row = staged.claims.iloc[claim]
-        item = context.reference.dimension_items.get(values[claim])
+        kind, part = _MAIN_KIND[row["form_type"]]
+        name = staffs[row["submitter_id"]].name if row["submitter_id"] in staffs else ""
+        item = items.get(values[claim])
         shown = f"{item.code} {item.name}" if item else values[claim] or "(none)"
-        staff = context.reference.staffs.get(row["submitter_id"])
-        kind = kinds[row["form_type"]]
-        posted = context.known.get((row["claim_id"], kind, 0 if kind == "EXPENSE" else 1))
-        disposition = "drift" if posted is not None and posted.state == "posted" else "rejected"
-        common = (row["company_code"] if "company_code" in row else "", row["currency"], int(row["total_minor"]))
+        posted = _is_posted(context, row["claim_id"], kind, part)
         entries.append(
-            (number, row["claim_id"], row["claim_code"], row["form_type"], row["hesi_state"], row["hesi_voucher_no"], int(row["claim_version"]), int(row["source_updated_ms"]),
-             kind, 0 if kind == "EXPENSE" else 1, *common, int(_days(np.array([row["event_ms"]]))[0]), row["submitter_id"], staff.name if staff else "",
-             row["department_id"], row["source_sha256"], disposition, row["raw_ref"])
+            (first + len(entries), row["claim_id"], row["claim_code"], row["form_type"], row["hesi_state"], row["hesi_voucher_no"], int(row["claim_version"]),
+             int(row["source_updated_ms"]), kind, part, "", row["currency"], int(row["total_minor"]), int(_days(np.array([row["event_ms"]]))[0]), row["submitter_id"], name,
+             row["department_id"], row["source_sha256"], "drift" if posted else "rejected", row["raw_ref"])
         )
-        if disposition == "rejected":
+        if not posted:
             rejects.append(
                 (row["claim_id"], row["claim_code"], row["form_type"], kind, "rejected", "map_fields", "COMPANY_UNMAPPED",
-                 f"legal entity {shown} is no company of the mappings{nearest(shown, known)}", Failures().owner("COMPANY_UNMAPPED"), *common,
-                 mask_name(staff.name if staff else ""), row["department_id"], row["raw_ref"])
+                 f"legal entity {shown} is no company of the mappings{nearest(shown, known)}", Failures().owner("COMPANY_UNMAPPED"), "", row["currency"],
+                 int(row["total_minor"]), mask_name(name), row["department_id"], row["raw_ref"])
             )
-    return MappedClaims(
-        ENTRIES.from_rows(entries), VOUCHERS.empty(), VOUCHER_LINES.empty(), LINE_DIMENSIONS.empty(), LINE_SOURCES.empty(), VOUCHER_INVOICES.empty(),
-        REJECTS.from_rows(rejects), FINDINGS.empty(), BUDGET_LINES.empty(),
-    )
+    return _without_vouchers(entries, rejects)
+
+
+def _carry_unreadable(staged: StagedClaims, context: MappingContext, first: int) -> MappedClaims:
+    """Claims stage could not read: a rejected entry each, or drift where an earlier version is posted already."""
+    entries, rejects = [], []
+    for row in staged.rejects.itertuples(index=False):
+        kind, part = _MAIN_KIND.get(row.form_type, ("EXPENSE", 0))
+        posted = _is_posted(context, row.claim_id, kind, part)
+        found = context.known.get((row.claim_id, kind, part))
+        entries.append(
+            (first + len(entries), row.claim_id, row.claim_code, row.form_type, "", "", 0, NO_INSTANT, kind, part, found.company_code if found else "",
+             found.currency if found else row.currency, row.amount_minor, NO_DAY, "", "", row.department_code, "", "drift" if posted else "rejected", row.raw_ref)
+        )
+        if not posted:
+            rejects.append(tuple(row))
+    return _without_vouchers(entries, rejects)
+
+
+def _is_posted(context: MappingContext, claim_id: str, kind: str, part: int) -> bool:
+    found = context.known.get((claim_id, kind, part))
+    return found is not None and found.state == "posted"
+
+
+def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: MappingContext, first: int) -> MappedClaims:
+    """Entries the ERP knows of these claims and the source no longer gives rise to: deleted, nullified, sent back."""
+    current = {key for part in parts for key in zip(part.entries["claim_id"], part.entries["entry_kind"], part.entries["part_no"].tolist(), strict=True)}
+    claims = staged.claims.set_index("claim_id")[["form_type", "hesi_state", "source_updated_ms", "raw_ref"]]
+    unreadable = set(staged.rejects["claim_id"])
+    entries = []
+    for (claim_id, kind, part_no), found in context.known.items():
+        if (claim_id, kind, part_no) in current or claim_id not in claims.index or claim_id in unreadable:
+            continue
+        row = claims.loc[claim_id]
+        entries.append(
+            (first + len(entries), claim_id, found.claim_code, row["form_type"], row["hesi_state"], "", 0, int(row["source_updated_ms"]), kind, part_no, found.company_code,
+             found.currency, 0, NO_DAY, "", "", "", "", "gone", row["raw_ref"])
+        )
+    return _without_vouchers(entries, [])
+
+
+def _without_vouchers(entries: list[tuple[Any, ...]], rejects: list[tuple[Any, ...]]) -> MappedClaims:
+    filled = {"entries": ENTRIES.from_rows(entries), "rejects": REJECTS.from_rows(rejects)}
+    return MappedClaims(**{name: filled.get(name, spec.empty()) for name, spec in _FRAMES.items()})

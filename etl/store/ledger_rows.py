@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -16,20 +17,22 @@ from etl.redaction import redact
 from etl.rejects import CATALOGUE
 
 Row: TypeAlias = Mapping[str, Any]
-Rows: TypeAlias = pd.DataFrame | Iterable[Row] | Iterable[pd.DataFrame]
+Rows: TypeAlias = pd.DataFrame | Iterable[pd.DataFrame | Row | object]
 BATCH = 2_000
-_FREE_TEXT = ("reason", "detail", "url", "failing_keys")
+_FREE_TEXT = ("reason", "detail")
 _UNKNOWN_RULE_DAYS = 2
 
 
 def records(rows: Rows) -> Iterator[dict[str, Any]]:
-    """Plain dictionaries of a frame, of several frames, or of mappings."""
+    """Plain dictionaries of a frame, of several frames, of mappings or of dataclasses."""
     parts = (rows,) if isinstance(rows, pd.DataFrame) else rows
     for part in parts:
         if isinstance(part, pd.DataFrame):
-            yield from part.to_dict("records")  # type: ignore[misc] - our column names are text
-        else:
+            yield from ({str(name): value for name, value in row.items()} for row in part.to_dict("records"))
+        elif isinstance(part, Mapping):
             yield dict(part)
+        else:
+            yield {item.name: getattr(part, item.name) for item in fields(part)}  # type: ignore[arg-type]
 
 
 def stored(table: Table, rows: Iterable[Row], **fixed: object) -> Iterator[dict[str, Any]]:
@@ -78,6 +81,8 @@ def _plain(name: str, value: object) -> object:
         return f"{value:f}"
     if isinstance(value, str) and name in _FREE_TEXT:
         return mask_text(redact(value))
+    if name == "url":
+        return redact(str(value))
     if isinstance(value, float) and math.isnan(value):
         raise ValueError(f"{name}: expected a value, found NaN")
     return value

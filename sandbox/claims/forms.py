@@ -17,7 +17,16 @@ TEMPLATES = {
     for number, name in enumerate(("expense", "travel", "loan", "payment", "receipt", "requisition"))
 }
 _CURRENCY = {company.code: company.currency for company in COMPANIES}
-_TITLES = ("日常报销", "出差报销", "会议费用报销", "客户拜访费用", "部门办公用品", "项目费用报销", "差旅费", "团队活动费")
+_TITLES = (
+    "日常报销",
+    "出差报销",
+    "会议费用报销",
+    "客户拜访费用",
+    "部门办公用品",
+    "项目费用报销",
+    "差旅费",
+    "团队活动费",
+)
 
 
 class Made(NamedTuple):
@@ -66,7 +75,13 @@ def expense(plan: Plan, shop: Workshop, *, code: str) -> Made:
     manner = _manner(plan, draw())
     lines = _lines(plan, shop, manner)
     total = sum(line.cents for line in lines)
-    form = common_form(plan, shop, code=code, title=_TITLES[int(draw() * len(_TITLES))], template="travel" if plan.seq % 2 else "expense")
+    form = common_form(
+        plan,
+        shop,
+        code=code,
+        title=_TITLES[int(draw() * len(_TITLES))],
+        template="travel" if plan.seq % 2 else "expense",
+    )
     form["expenseDate"] = midnight(plan.submitted)
     form["expenseDepartment"] = plan.person.department
     form["details"] = [line.detail for line in lines]
@@ -85,9 +100,7 @@ def expense(plan: Plan, shop: Workshop, *, code: str) -> Made:
     return finish(plan, shop, form, cashier=cashier, lines=lines, dollars=manner == "foreign" and draw() < 0.5)
 
 
-def finish(
-    plan: Plan, shop: Workshop, form: Json, *, cashier: bool, lines: list[Line], dollars: bool = False
-) -> Made:
+def finish(plan: Plan, shop: Workshop, form: Json, *, cashier: bool, lines: list[Line], dollars: bool = False) -> Made:
     """The flow of a filled-in form with its progress, payment and trail."""
     mark_progress(form, plan, cashier=cashier, chance=shop.random.random())
     account = paying_account(plan, shop.parties, dollars=dollars) if cashier and plan.paid else ""
@@ -100,7 +113,7 @@ def finish(
 
 def _manner(plan: Plan, draw: float) -> str:
     """How the claim is settled: by the platform, a loan, several payees, abroad, one supplier, or simply."""
-    if plan.defect in ("payPlan sum wrong",):
+    if plan.defect == "payPlan sum wrong":
         return "several"
     if plan.defect or plan.oddity:
         return "simple"
@@ -173,7 +186,9 @@ def _payees(form: Json, plan: Plan, shop: Workshop, *, manner: str, lines: list[
         rows = [(form["payeeId"], payable)]
     else:
         return
-    form["payPlan"] = [_plan_row(plan, shop, number, payee=payee, cents=cents) for number, (payee, cents) in enumerate(rows)]
+    form["payPlan"] = [
+        _plan_row(plan, shop, number, payee=payee, cents=cents) for number, (payee, cents) in enumerate(rows)
+    ]
 
 
 def _plan_row(plan: Plan, shop: Workshop, number: int, *, payee: str, cents: int) -> Json:
@@ -196,7 +211,11 @@ def custom_fields(plan: Plan, shop: Workshop) -> Json:
         "u_受益部门": plan.person.department,
         "u_目的地": '[{"key":"858","label":"上海市/上海市区"}]',
         "u_舱位": "ECONOMY",
-        "u_附件": [{"key": f"u-{plan.seq}.pdf", "fileId": opaque(Kind.FILE, plan.seq * 512 + 9), "fileName": "说明.pdf"}],
+        "u_附件": [
+            {"key": f"u-{plan.seq}.pdf", "fileId": opaque(Kind.FILE, plan.seq * 512 + 9), "fileName": "说明.pdf"}
+        ],
         "u_关联合同": ("", None)[int(draw() * 2)],
-        "attachments": [{"key": f"f-{plan.seq}.pdf", "fileId": opaque(Kind.FILE, plan.seq * 512 + 8), "fileName": "单据.pdf"}],
+        "attachments": [
+            {"key": f"f-{plan.seq}.pdf", "fileId": opaque(Kind.FILE, plan.seq * 512 + 8), "fileName": "单据.pdf"}
+        ],
     }

@@ -68,9 +68,9 @@ class LineMaker:
         feeform["invoice"] = "1"
         feeform["detailId"] = opaque(Kind.DETAIL, line_number(plan.seq, number))
         feeform["attachments"] = self._attachments(plan.seq, number)
-        tickets = [] if foreign or twice else self._tickets(plan, number, fee, cents)
-        tax = self._invoice_form(feeform, self._reusable if twice else tickets, cents, plan)
-        shares = self._share(feeform, plan, number, fee=fee, cents=cents, tax=tax)
+        tickets = [] if foreign or twice else self._tickets(plan, number, fee=fee, cents=cents)
+        tax = self._invoice_form(feeform, self._reusable if twice else tickets, cents=cents, plan=plan)
+        shares = self._share(feeform, plan, number=number, fee=fee, cents=cents, tax=tax)
         feeform["consumptionReasons"] = _REASONS[int(draw() * len(_REASONS))]
         if draw() < 0.15:
             feeform["u_出行人"] = [plan.person.id]
@@ -109,7 +109,7 @@ class LineMaker:
         identifier = opaque(Kind.FILE, line_number(claim, number) * 8)
         return [{"key": f"票据-{claim}-{number}.jpg", "fileId": identifier, "fileName": "票据.jpg"}]
 
-    def _tickets(self, plan: Plan, number: int, fee: FeeType, cents: int) -> list[Json]:
+    def _tickets(self, plan: Plan, number: int, *, fee: FeeType, cents: int) -> list[Json]:
         draw = self._random.random
         date = plan.submitted - 3 * _DAY
         buyer, person, seq = plan.company, plan.person.name, plan.seq
@@ -117,11 +117,11 @@ class LineMaker:
         if plan.company == "C03":
             return []
         if fee.code == "TRAVEL-RAIL" and chance < 0.9:
-            return [rail_ticket(seq, number * 2, cents, date=date, buyer=buyer, person=person)]
+            return [rail_ticket(seq, number * 2, gross=cents, date=date, buyer=buyer, person=person)]
         if fee.code == "TRAVEL-AIR" and chance < 0.9:
-            return [flight_itinerary(seq, number * 2, cents, date=date, buyer=buyer, person=person)]
+            return [flight_itinerary(seq, number * 2, gross=cents, date=date, buyer=buyer, person=person)]
         if fee.code == "TRAVEL-TAXI" and chance > 0.5:
-            return [taxi_slip(seq, number * 2, cents, date=date, buyer=buyer, person=person)]
+            return [taxi_slip(seq, number * 2, gross=cents, date=date, buyer=buyer, person=person)]
         special, ordinary, rate = _INVOICED.get(fee.code, (0.0, 0.0, 6))
         if chance >= special + ordinary:
             return []
@@ -130,11 +130,13 @@ class LineMaker:
         if len(parts) == 1 and deductible and draw() < 0.06:
             parts = [cents + cents // 9]  # the face is above what was approved
         return [
-            vat_invoice(seq, number * 2 + n, part, rate=rate, deductible=deductible, date=date, buyer=buyer, random=draw)
+            vat_invoice(
+                seq, number * 2 + n, gross=part, rate=rate, deductible=deductible, date=date, buyer=buyer, random=draw
+            )
             for n, part in enumerate(parts)
         ]
 
-    def _invoice_form(self, feeform: Json, tickets: list[Json], cents: int, plan: Plan) -> int:
+    def _invoice_form(self, feeform: Json, tickets: list[Json], *, cents: int, plan: Plan) -> int:
         """The deductible tax in cents, 0 where it is open because less than the face was approved.
 
         Says on the line which tickets it has and remembers a special invoice for the claim that will use it again.
@@ -146,14 +148,23 @@ class LineMaker:
             approved = cents if face > cents else None
             entries = [invoice_reference(ticket, currency, approved=approved, random=draw) for ticket in tickets]
             feeform["invoiceForm"] = {"type": "exist", "invoices": entries}
-            if len(tickets) == 1 and approved is None and tickets[0]["category"].endswith("SPECIAL") and plan.company == "C01":
+            if (
+                len(tickets) == 1
+                and approved is None
+                and tickets[0]["category"].endswith("SPECIAL")
+                and plan.company == "C01"
+            ):
                 self._reusable = tickets[:1]
             return 0 if approved is not None else sum(ticket["tax"] for ticket in tickets if ticket["deductible"])
         chance = draw()
         if chance < 0.70:
             feeform["invoiceForm"] = {"type": "noExist"}
         elif chance < 0.85:
-            photo = {"key": f"photo-{plan.seq}.jpg", "fileId": opaque(Kind.FILE, plan.seq * 512 + 7), "fileName": "照片.jpg"}
+            photo = {
+                "key": f"photo-{plan.seq}.jpg",
+                "fileId": opaque(Kind.FILE, plan.seq * 512 + 7),
+                "fileName": "照片.jpg",
+            }
             feeform["invoiceForm"] = {"type": "exist", "attachments": [photo]}
         elif chance < 0.95:
             feeform["invoiceForm"] = {"type": "noWrite"}
@@ -163,7 +174,7 @@ class LineMaker:
             feeform["invoiceForm"] = {"type": "unify", "invoiceCorporationId": opaque(Kind.DIMENSION_ITEM, 700)}
         return 0
 
-    def _share(self, feeform: Json, plan: Plan, number: int, *, fee: FeeType, cents: int, tax: int) -> list[Share]:
+    def _share(self, feeform: Json, plan: Plan, *, number: int, fee: FeeType, cents: int, tax: int) -> list[Share]:
         """The shares of the line; without an apportionment one share by the claim's or the line's department."""
         draw = self._random.random
         departments = self._master.common_departments[plan.company]

@@ -89,12 +89,12 @@ class Planner:
         else:
             company = self._company()
         submitted = self._working_instant(_START_MS + int((self._end - _START_MS) * position))
-        return self._timed(seq, form_type, company, state, submitted, (defect, oddity))
+        return self._timed(seq, form_type, company=company, state=state, submitted=submitted, special=(defect, oddity))
 
     def fresh(self, seq: int, state: str, *, form_type: str, now_ms: int) -> Plan:
         """The plan of a claim added later: its whole life lies in the hours before `now_ms`."""
         self._now = now_ms
-        plan = self._timed(seq, form_type, self._company(), state, now_ms - 6 * _HOUR, ("", ""))
+        plan = self._timed(seq, form_type, company=self._company(), state=state, submitted=now_ms - 6 * _HOUR)
         plan.updated = now_ms
         return plan
 
@@ -112,7 +112,7 @@ class Planner:
         return midnight + 8 * _HOUR + int(draw * 13 * _HOUR)
 
     def _timed(
-        self, seq: int, form_type: str, company: str, state: str, submitted: int, special: tuple[str, str]
+        self, seq: int, form_type: str, *, company: str, state: str, submitted: int, special: tuple[str, str] = ("", "")
     ) -> Plan:
         draw = self._random.random
         people = self._parties.by_company[company]

@@ -7,9 +7,7 @@ from sandbox.ids import CORPORATION, Kind, line_number, opaque, template_version
 from sandbox.master import Master
 from sandbox.money import Json, line_money
 
-_TEMPLATES = {
-    name: f"{CORPORATION}:{name}:{template_version(name)}" for name in ("报销部门分摊", "报销部门&项目分摊")
-}
+_TEMPLATES = {name: f"{CORPORATION}:{name}:{template_version(name)}" for name in ("报销部门分摊", "报销部门&项目分摊")}
 
 
 class Share(NamedTuple):
@@ -29,7 +27,10 @@ def draw_shares(total: int, departments: list[str], master: Master, *, random: R
     if count > 2 and random.random() < 0.03:
         cents[0] = -(total * 2 // 15)
     cents[-1] = total - sum(cents[:-1])
-    return [Share(department, project_of(department, master, random), part) for department, part in zip(chosen, cents, strict=True)]
+    return [
+        Share(department, project_of(department, master, random), part)
+        for department, part in zip(chosen, cents, strict=True)
+    ]
 
 
 def project_of(department: str, master: Master, random: Random) -> str:

@@ -14,7 +14,15 @@ _AIRPORT_FUND = 5000
 
 
 def vat_invoice(
-    claim: int, line: int, gross: int, *, rate: int, deductible: bool, date: int, buyer: str, random: Callable[[], float]
+    claim: int,
+    line: int,
+    *,
+    gross: int,
+    rate: int,
+    deductible: bool,
+    date: int,
+    buyer: str,
+    random: Callable[[], float],
 ) -> Json:
     """An ordinary (`deductible` false) or special VAT invoice over `gross` cents."""
     tax = half_up(gross * rate, 100 + rate)
@@ -35,26 +43,35 @@ def vat_invoice(
     }  # fmt: skip
 
 
-def rail_ticket(claim: int, line: int, gross: int, *, date: int, buyer: str, person: str) -> Json:
+def rail_ticket(claim: int, line: int, *, gross: int, date: int, buyer: str, person: str) -> Json:
     """A rail e-ticket: 9 % contained in the fare."""
     tax = half_up(gross * 9, 109)
-    return _ticket("train", claim, line, gross, tax=tax, date=date, buyer=buyer, person=person)
+    return _ticket("train", claim, line=line, gross=gross, tax=tax, date=date, buyer=buyer, person=person)
 
 
-def flight_itinerary(claim: int, line: int, gross: int, *, date: int, buyer: str, person: str) -> Json:
+def flight_itinerary(claim: int, line: int, *, gross: int, date: int, buyer: str, person: str) -> Json:
     """An air itinerary: 9 % on fare and fuel surcharge, nothing on the airport fund."""
     taxed = gross - _AIRPORT_FUND
     fuel = taxed // 20 // 1000 * 1000
-    facts = _ticket("flightItinerary", claim, line, gross, tax=half_up(taxed * 9, 109), date=date, buyer=buyer, person=person)
+    facts = _ticket(
+        "flightItinerary",
+        claim,
+        line=line,
+        gross=gross,
+        tax=half_up(taxed * 9, 109),
+        date=date,
+        buyer=buyer,
+        person=person,
+    )
     return {**facts, "fare": taxed - fuel, "fuel": fuel, "fund": _AIRPORT_FUND}
 
 
-def taxi_slip(claim: int, line: int, gross: int, *, date: int, buyer: str, person: str) -> Json:
+def taxi_slip(claim: int, line: int, *, gross: int, date: int, buyer: str, person: str) -> Json:
     """A taxi slip: nothing to deduct."""
-    return {**_ticket("taxi", claim, line, gross, tax=0, date=date, buyer=buyer, person=person), "rate": 0}
+    return {**_ticket("taxi", claim, line=line, gross=gross, tax=0, date=date, buyer=buyer, person=person), "rate": 0}
 
 
-def _ticket(kind: str, claim: int, line: int, gross: int, *, tax: int, date: int, buyer: str, person: str) -> Json:
+def _ticket(kind: str, claim: int, *, line: int, gross: int, tax: int, date: int, buyer: str, person: str) -> Json:
     return {
         "id": opaque(Kind.TICKET, line_number(claim, line)), "type": kind, "category": "", "date": date,
         "gross": gross, "net": gross - tax, "tax": tax, "rate": 9, "deductible": tax > 0, "buyer": buyer,

@@ -1,4 +1,4 @@
-"""The approval trail of a flow: logs, and the form fields an approval and a payment leave behind (sections 5.2, 5.3)."""
+"""The approval trail of a flow: logs, and the form fields approval and payment leave behind (sections 5.2, 5.3)."""
 
 from sandbox.claims.plan import Plan
 from sandbox.ids import CORPORATION, Kind, opaque

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from sandbox.client import Client
 from sandbox.testing import Sandbox
 

@@ -1,6 +1,7 @@
 """Tokens: two hours of the driven clock, rotation, texts (section 2)."""
 
 import pytest
+
 from sandbox.client import API, Client
 from sandbox.testing import Sandbox
 

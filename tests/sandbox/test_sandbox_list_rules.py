@@ -1,6 +1,7 @@
 """Every rule of getApplyList (section 4.1 of the documentation notes), named."""
 
 import pytest
+
 from sandbox.client import Client
 from sandbox.clock import beijing_text
 from sandbox.testing import Sandbox
@@ -86,6 +87,7 @@ def test_a_date_in_another_format_is_refused(shared: Client) -> None:
 def test_without_a_start_the_update_time_order_looks_back_one_year_only(client: Client, hesi: Sandbox) -> None:
     before = len(client.all(orderBy="updateTime"))
     hesi.clock.advance(300 * 86_400_000)
+    client.token = client.sign_in()
     later = len(client.all(orderBy="updateTime"))
     explicit = len(client.all(orderBy="updateTime", startDate="2026-01-01 00:00:00"))
     assert later < before == explicit

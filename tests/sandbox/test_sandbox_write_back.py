@@ -1,6 +1,7 @@
 """Voucher write-back: the state check, both messages, deletion, all or nothing (section 8)."""
 
 import pytest
+
 from sandbox.client import Client
 from sandbox.testing import Sandbox
 

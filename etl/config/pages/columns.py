@@ -97,7 +97,8 @@ MEANINGS: Mapping[str, str] = {
     "dim_name": "name of the value",
     "source_part": "apportionment, invoice, write-off or payPlan row inside the source line",
     "invoice_id": "Hesi invoice id",
-    "invoice_no": "number of the invoice",
+    "invoice_no": "position of the invoice on its line, from 0",
+    "item_count": "invoice items named on the claim",
     "invoice_kind": "invoice category or object type",
     # Rejects, drift, write-back
     "step": "step that decided",

@@ -33,7 +33,11 @@ def _table(described: Table) -> str:
         (f"`{column.name}`", _type(column), _role(column), column.comment or meaning(described.name, column.name))
         for column in described.columns
     ]
-    parts = [f"### `{described.name}`", described.comment or "", table(("Column", "Type", "Null and key", "Meaning"), rows)]
+    parts = [
+        f"### `{described.name}`",
+        described.comment or "",
+        table(("Column", "Type", "Null and key", "Meaning"), rows),
+    ]
     rules = sorted(_rules(described))
     return "\n\n".join(part for part in (*parts, "\n".join(f"- {rule}" for rule in rules)) if part)
 
@@ -64,6 +68,8 @@ def _rules(described: Table) -> Iterator[str]:
 
 def _frame(spec: FrameSpec) -> str:
     key = ", ".join(f"`{name}`" for name in spec.key) or "none"
-    rows = [(f"`{name}`", f"`{dtype}`", spec.notes.get(name) or meaning(spec.name, name)) for name, dtype in spec.columns.items()]
+    rows = [
+        (f"`{name}`", f"`{dtype}`", spec.notes.get(name) or meaning(spec.name, name))
+        for name, dtype in spec.columns.items()
+    ]
     return f"### `{spec.name}`\n\nGrain: {spec.grain}. Key: {key}.\n\n{table(('Column', 'Type', 'Meaning'), rows)}"
-

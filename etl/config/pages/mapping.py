@@ -76,7 +76,9 @@ def _form(schema: dict[str, Any]) -> str:
     if branches:
         # A decimal is a number or its text in JSON Schema; a person only thinks of a number.
         numeric = any(branch.get("type") == "number" for branch in branches)
-        return "number" if numeric else " or ".join(_form(branch) for branch in branches if branch.get("type") != "null")
+        return (
+            "number" if numeric else " or ".join(_form(branch) for branch in branches if branch.get("type") != "null")
+        )
     return _PLAIN[schema["type"]](schema)
 
 

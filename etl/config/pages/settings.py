@@ -12,8 +12,9 @@ from etl.config.pages.markdown import page, table
 from etl.config.settings import PROJECT, Settings
 
 _INTRO = """
-Settings come from the environment and are checked before anything else happens; `hesi-erp check-config` lists every wrong one.
-Inside Airflow, addresses and secrets come from Connections instead. Variables marked *secret* are never printed, logged or reported.
+Settings come from the environment and are checked before anything else happens; `hesi-erp check-config` lists every
+wrong one. Inside Airflow, addresses and secrets come from Connections instead. Variables marked *secret* are never
+printed, logged or reported.
 """
 
 

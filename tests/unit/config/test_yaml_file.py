@@ -21,7 +21,8 @@ def mistakes(path: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    "scalar", ["0101", "1002.10", "no", "Yes", "on", "null", "~", "1e3", "0x1F", "2026-01-31", "12:30:45", "true", ".inf"]
+    "scalar",
+    ["0101", "1002.10", "no", "Yes", "on", "null", "~", "1e3", "0x1F", "2026-01-31", "12:30:45", "true", ".inf"],
 )
 def test_every_scalar_stays_the_text_that_is_written(yaml_file: WriteYaml, scalar: str) -> None:
     assert read_yaml(yaml_file(f"code: {scalar}\n")).data == {"code": scalar}
@@ -42,7 +43,15 @@ def test_blocks_lists_and_characters_beyond_the_basic_plane_survive(yaml_file: W
 
 def test_each_place_knows_its_line(yaml_file: WriteYaml) -> None:
     document = read_yaml(yaml_file("# note\na:\n  b:\n    - x\n    - y\nc: {d: 1,\n  e: 2}\n"))
-    assert document.lines == {("a",): 2, ("a", "b"): 3, ("a", "b", 0): 4, ("a", "b", 1): 5, ("c",): 6, ("c", "d"): 6, ("c", "e"): 7}
+    assert document.lines == {
+        ("a",): 2,
+        ("a", "b"): 3,
+        ("a", "b", 0): 4,
+        ("a", "b", 1): 5,
+        ("c",): 6,
+        ("c", "d"): 6,
+        ("c", "e"): 7,
+    }
 
 
 def test_a_problem_names_file_line_and_key_path(yaml_file: WriteYaml) -> None:
@@ -71,7 +80,10 @@ def test_a_repeated_key_is_refused_with_both_lines(yaml_file: WriteYaml) -> None
 
 
 def test_all_repeated_keys_are_reported_at_once(yaml_file: WriteYaml) -> None:
-    assert [text.split(": ")[0] for text in mistakes(yaml_file("a: 1\na: 2\nb: 1\nb: 2\n"))] == ["rules.yaml:2", "rules.yaml:4"]
+    assert [text.split(": ")[0] for text in mistakes(yaml_file("a: 1\na: 2\nb: 1\nb: 2\n"))] == [
+        "rules.yaml:2",
+        "rules.yaml:4",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +94,11 @@ def test_all_repeated_keys_are_reported_at_once(yaml_file: WriteYaml) -> None:
         ("a: 1\nb: *x\n", "rules.yaml:2: expected the value itself, found the alias *x; write it out"),
         ("a: 1\n<<: {b: 2}\n", "rules.yaml:2: expected a key, found the merge key <<; write the keys out"),
         ("a: !!int 1\n", "rules.yaml:1: expected no tag, found tag:yaml.org,2002:int; the program knows the type"),
-        ("a: !!python/object:os.system x\n", "rules.yaml:1: expected no tag, found tag:yaml.org,2002:python/object:os.system; "
-         "the program knows the type"),
+        (
+            "a: !!python/object:os.system x\n",
+            "rules.yaml:1: expected no tag, found tag:yaml.org,2002:python/object:os.system; "
+            "the program knows the type",
+        ),
         ("a: !secret x\n", "rules.yaml:1: expected no tag, found !secret; the program knows the type"),
         ("%YAML 1.1\n---\na: 1\n", "rules.yaml:2: expected no directive but %YAML 1.2, found another one"),
         ("a: 1\n---\nb: 2\n", "rules.yaml:2: expected one document, found a second one after ---"),
@@ -93,7 +108,7 @@ def test_all_repeated_keys_are_reported_at_once(yaml_file: WriteYaml) -> None:
         ("# only a comment\n", "rules.yaml:1: expected keys and values, found nothing"),
         ("a: 1\n? [b, c]\n: 2\n", "rules.yaml:1: expected YAML 1.2, found a list or mapping used as a key on line 2"),
     ],
-)  # fmt: skip
+)
 def test_what_hides_the_meaning_of_a_file_is_refused(yaml_file: WriteYaml, content: str, expected: str) -> None:
     assert expected in mistakes(yaml_file(content))
 
@@ -112,7 +127,9 @@ def test_control_characters_are_refused(yaml_file: WriteYaml) -> None:
 
 
 def test_a_file_that_is_not_utf8_names_the_line_and_the_byte(yaml_file: WriteYaml) -> None:
-    assert mistakes(yaml_file("a: 1\nb: 中\n".encode("gb18030"))) == ("rules.yaml:2: expected UTF-8 text, found byte 0xd6",)
+    assert mistakes(yaml_file("a: 1\nb: 中\n".encode("gb18030"))) == (
+        "rules.yaml:2: expected UTF-8 text, found byte 0xd6",
+    )
 
 
 def test_an_alias_bomb_is_refused_without_being_unfolded(yaml_file: WriteYaml) -> None:
@@ -132,4 +149,6 @@ def test_a_file_beyond_the_size_limit_is_refused_without_parsing(yaml_file: Writ
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    assert mistakes(tmp_path / "rules.yaml") == ("rules.yaml: expected a readable file, found: No such file or directory",)
+    assert mistakes(tmp_path / "rules.yaml") == (
+        "rules.yaml: expected a readable file, found: No such file or directory",
+    )

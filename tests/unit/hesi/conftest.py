@@ -81,13 +81,12 @@ class FakeHesi:
     def list_claims(self, request: httpx.Request) -> httpx.Response:
         """Like the real list: start date inclusive to the second, descending unless told, at most 100."""
         query = request.url.params
-        since = datetime.strptime(query["startDate"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=SHANGHAI)
+        since = self.since(request)
         wanted = {"true": (True,), None: (True, False)}.get(query.get("active"), (False,))
         rows = [
             row
             for row in self.claims.values()
-            if row["active"] in wanted
-            and (row["updateTime"] is None or row["updateTime"] >= since.timestamp() * 1000)
+            if row["active"] in wanted and (row["updateTime"] is None or row["updateTime"] >= since)
         ]
         rows.sort(key=lambda row: (row["updateTime"] or 0, str(row["id"])), reverse=query.get("orderByType") != "asc")
         start, count = int(query["start"]), int(query["count"])
@@ -95,6 +94,11 @@ class FakeHesi:
         response = httpx.Response(200, json=answer)
         self.after_page()
         return response
+
+    def since(self, request: httpx.Request) -> float:
+        """The start date of a list request in epoch milliseconds."""
+        text = request.url.params["startDate"]
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=SHANGHAI).timestamp() * 1000
 
     def calls(self, name: str) -> list[httpx.Request]:
         """The requests whose path contains ``name``."""

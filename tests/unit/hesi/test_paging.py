@@ -91,19 +91,42 @@ def test_five_edits_between_every_two_pages_lose_no_claim(hesi: Any, client: Any
     assert newest == {claim: row["updateTime"] for claim, row in hesi.claims.items()}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(5))
 def test_claims_with_equal_times_in_changing_order_are_all_found(hesi: Any, client: Any, seed: int) -> None:
     dice = random.Random(seed)
     for n in range(350):
         hesi.add(f"c{n}", T0)
+    for n in range(120):
+        hesi.add(f"later{n}", T0 + 1000 + n * 1000)
 
     def shuffled(request: httpx.Request) -> httpx.Response:
-        rows = sorted(hesi.claims.values(), key=lambda _: dice.random())
+        since = hesi.since(request)
+        rows = [row for row in hesi.claims.values() if row["updateTime"] >= since]
+        rows.sort(key=lambda row: (row["updateTime"], dice.random()))
         start = int(request.url.params["start"])
-        return httpx.Response(200, json={"count": 350, "items": rows[start : start + 100]})
+        return httpx.Response(200, json={"count": len(rows), "items": rows[start : start + 100]})
 
     hesi.routes["/api/openapi/v1.1/docs/getApplyList"] = shuffled
     assert {claim for claim, _ in read(client)} == set(hesi.claims)
+
+
+def test_a_row_pushed_over_a_page_edge_in_every_pass_is_still_found(hesi: Any, client: Any) -> None:
+    for n in range(300):
+        hesi.add(f"c{n:03}", T0)
+    first_ones = iter(sorted(hesi.claims))
+    edits = {2: 11}  # after the second page eleven rows already read leave the second ...
+
+    def edit() -> None:
+        start = hesi.requests[-1].url.params["start"]
+        calls = len(hesi.calls("getApplyList"))
+        # ... and when the second is read once more, ninety leave after its first page.
+        for _ in range(90 if calls > 2 and start == "0" else edits.get(calls, 0)):
+            hesi.claims[next(first_ones, "c299")]["updateTime"] = LATER + 1
+
+    hesi.after_page = edit
+    found = {claim for claim, _ in read(client)}
+    assert {claim for claim, row in hesi.claims.items() if row["updateTime"] == T0} <= found
+    assert "c190" in found
 
 
 def test_a_claim_after_the_cutoff_is_left_to_the_next_run(hesi: Any, client: Any) -> None:
@@ -119,7 +142,7 @@ def test_reading_stops_at_the_cutoff_instead_of_chasing_new_edits(hesi: Any, cli
     for n in range(1000):
         hesi.add(f"c{n}", T0 + n * 1000)
     read(client, cutoff_ms=T0 + 150_000)
-    assert len(hesi.calls("getApplyList")) == 2
+    assert len(hesi.calls("getApplyList")) == 3
 
 
 def test_an_edited_claim_comes_again_with_its_greater_time_only(hesi: Any, client: Any) -> None:
@@ -151,15 +174,43 @@ def test_an_item_that_is_no_object_does_not_hide_its_neighbours(hesi: Any, clien
     assert ("c1", T0) in read(client)
 
 
-def test_an_empty_list_costs_one_call_and_yields_nothing(hesi: Any, client: Any) -> None:
+def test_an_empty_list_is_asked_for_twice_and_yields_nothing(hesi: Any, client: Any) -> None:
     assert read(client) == []
-    assert len(hesi.calls("getApplyList")) == 1
+    assert len(hesi.calls("getApplyList")) == 2
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 5])
+def test_an_empty_page_by_mistake_does_not_end_the_list(hesi: Any, client: Any, call: int) -> None:
+    for n in range(350):
+        hesi.add(f"c{n}", T0 + n * 1000)
+
+    def mistaken(request: httpx.Request) -> httpx.Response:
+        if len(hesi.calls("getApplyList")) == call:
+            return httpx.Response(200, json={"count": 350, "items": []})
+        return hesi.list_claims(request)
+
+    hesi.routes["/api/openapi/v1.1/docs/getApplyList"] = mistaken
+    assert len(read(client)) == 350
+
+
+def test_a_wrong_first_page_does_not_hide_what_lies_before_it(hesi: Any, client: Any) -> None:
+    for n in range(350):
+        hesi.add(f"c{n:03}", T0 + n * 1000)
+    last_rows = [hesi.claims[f"c{n}"] for n in range(340, 350)]
+
+    def stale_once(request: httpx.Request) -> httpx.Response:
+        if len(hesi.calls("getApplyList")) == 1:
+            return httpx.Response(200, json={"count": 10, "items": last_rows})
+        return hesi.list_claims(request)
+
+    hesi.routes["/api/openapi/v1.1/docs/getApplyList"] = stale_once
+    assert len(read(client)) == 350
 
 
 def test_a_list_that_ignores_start_stops_the_run_instead_of_looping(hesi: Any, client: Any) -> None:
     rows = [{"id": f"c{n}", "updateTime": T0} for n in range(100)]
     hesi.routes["/api/openapi/v1.1/docs/getApplyList"] = lambda _: httpx.Response(200, json={"items": rows})
-    with pytest.raises(PagingStuck, match="start=90.*start=0 again"):
+    with pytest.raises(PagingStuck, match=r"page of start=.* again"):
         read(client)
 
 

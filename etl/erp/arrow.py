@@ -1,0 +1,105 @@
+"""Arrow columns of the ERP tables from the frames' dtypes: text, days, instants and exact amounts, without a Python loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.erp.columns import AMOUNT_SCALE
+from etl.frames import NO_DAY
+from etl.money import exponent
+
+Ints = npt.NDArray[np.int64]
+TEXT = pa.large_string()
+_AMOUNT = pa.decimal128(19, AMOUNT_SCALE)
+
+
+def text(values: pd.Series | pa.Array) -> pa.Array:
+    """Text as it is."""
+    array = pa.array(values) if isinstance(values, pd.Series) else values
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array if array.type == TEXT else array.cast(TEXT)
+
+
+def optional(values: pd.Series | pa.Array) -> pa.Array:
+    """Text where empty means unknown: NULL in the tables."""
+    array = text(values)
+    return pc.if_else(pc.equal(array, ""), pa.scalar(None, TEXT), array)
+
+
+def constant(value: str | int | None, size: int) -> pa.Array:
+    """``size`` times the same value."""
+    return pa.nulls(size, TEXT) if value is None else pa.repeat(pa.scalar(value, TEXT if isinstance(value, str) else pa.int64()), size)
+
+
+def days(numbers: pd.Series | npt.NDArray[np.int32]) -> pa.Array:
+    """Dates of day numbers; ``NO_DAY`` is NULL."""
+    values = np.asarray(numbers, dtype=np.int32)
+    return pa.array(values, mask=values == NO_DAY).cast(pa.date32())
+
+
+def instants(milliseconds: pd.Series | Ints) -> pa.Array:
+    """UTC timestamps of epoch milliseconds; negative is NULL."""
+    values = np.asarray(milliseconds, dtype=np.int64)
+    return pa.array(values * 1000, mask=values < 0).cast(pa.timestamp("us"))
+
+
+def moment(at: datetime, size: int) -> pa.Array:
+    """``size`` times the same aware instant, as naive UTC."""
+    return pa.repeat(pa.scalar(at.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us")), size)
+
+
+def exponents(currencies: pd.Series) -> Ints:
+    """Decimals of each row's currency."""
+    codes, names = pd.factorize(currencies)
+    table = np.array([exponent(str(name)) for name in names], dtype=np.int64)
+    return table[codes] if len(table) else np.empty(0, dtype=np.int64)
+
+
+def amounts(minor: pd.Series | Ints, decimals: Ints, *, known: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """Exact decimals in major units with four places.
+
+    Args:
+        minor: minor units, below ``MAX_MINOR`` so that the scaled value fits int64.
+        decimals: decimals of each row's currency.
+        known: rows that have an amount; the others are NULL.
+    """
+    scaled = np.asarray(minor, dtype=np.int64) * 10 ** (AMOUNT_SCALE - decimals)
+    words = np.empty((len(scaled), 2), dtype=np.int64)
+    words[:, 0] = scaled
+    words[:, 1] = scaled >> 63  # sign extension: a decimal128 is a little-endian 128-bit integer
+    array = pa.Array.from_buffers(_AMOUNT, len(scaled), [None, pa.py_buffer(words)])
+    return array if known is None else pc.if_else(pa.array(known), array, pa.scalar(None, _AMOUNT))
+
+
+def decimals(values: pd.Series, precision: int, scale: int) -> pa.Array:
+    """Decimals of plain decimal text; empty is NULL.
+
+    Raises:
+        pyarrow.ArrowInvalid: more decimals than ``scale``.
+    """
+    return optional(values).cast(pa.decimal128(precision, scale))
+
+
+def table(columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A table of these columns."""
+    return pa.table(dict(columns))
+
+
+def taken(rows: pa.Table, names: Iterable[str], positions: Ints) -> dict[str, pa.Array]:
+    """Columns of ``rows`` repeated for each position, e.g. a voucher's key for its lines."""
+    index = pa.array(positions)
+    return {name: text_or_number(rows.column(name)).take(index) for name in names}
+
+
+def text_or_number(column: Any) -> pa.Array:
+    """One contiguous array of a table's column."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,0 +1,173 @@
+"""The rows of the five voucher tables from the frames of a chunk, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from etl.erp import arrow
+from etl.erp.arrow import Ints
+from etl.erp.digest import payload_digest
+from etl.erp.port import BatchRefused, PostingChunk
+from etl.erp.schema import SOURCE_SYSTEM
+
+_KEY = ("source_system", "claim_id", "entry_kind", "company_code", "book_code", "part_no", "revision")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that belong to vouchers, and the position of each row's voucher."""
+
+    rows: pd.DataFrame
+    owner: Ints
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a chunk holds about the entries that are posted now; vouchers in order of entry_no."""
+
+    vouchers: pd.DataFrame
+    lines: Part
+    dimensions: Part
+    sources: Part
+    invoices: Part
+
+
+def select(chunk: PostingChunk, entry_numbers: Ints) -> Selection:
+    """The voucher frames narrowed to these entries.
+
+    Raises:
+        BatchRefused: an entry has no voucher, two vouchers, or a voucher without lines.
+    """
+    wanted = np.sort(entry_numbers)
+    vouchers = _narrow(chunk.vouchers, wanted).rows.sort_values("entry_no", ignore_index=True)
+    found = vouchers["entry_no"].to_numpy()
+    lines = _narrow(chunk.voucher_lines, wanted)
+    without_lines = np.setdiff1d(np.arange(len(wanted)), lines.owner)
+    if not np.array_equal(found, wanted):
+        differs = sorted({*found.tolist()} ^ {*wanted.tolist()}) or pd.Series(found)[pd.Series(found).duplicated()].tolist()
+        raise BatchRefused(f"expected exactly one voucher for each ready entry; entry_no {differs[0]} has none or two; report this as a defect")
+    if len(without_lines):
+        claim = vouchers["claim_code"].iloc[without_lines[0]]
+        raise BatchRefused(f"expected lines for every voucher; claim {claim} has none; report this as a defect")
+    others = (chunk.line_dimensions, chunk.line_sources, chunk.voucher_invoices)
+    return Selection(vouchers, lines, *(_narrow(frame, wanted) for frame in others))
+
+
+def _narrow(frame: pd.DataFrame, wanted: Ints) -> Part:
+    numbers = frame["entry_no"].to_numpy()
+    owner = np.searchsorted(wanted, numbers)
+    inside = owner < len(wanted)
+    inside[inside] = wanted[owner[inside]] == numbers[inside]
+    return Part(frame, owner) if inside.all() else Part(frame[inside], owner[inside])
+
+
+def voucher_tables(selection: Selection, *, numbers: Ints, batch_id: str) -> dict[str, pa.Table]:
+    """Table name -> its rows, ready to write."""
+    vouchers = _vouchers(selection.vouchers, numbers, batch_id)
+    decimals = arrow.exponents(selection.vouchers["base_currency"])
+    lines = _lines(selection.lines, vouchers, decimals)
+    dimensions = _dimensions(selection.dimensions, vouchers)
+    digests = payload_digest(
+        vouchers, lines=lines, line_of=selection.lines.owner, dimensions=dimensions, dimension_of=selection.dimensions.owner
+    )
+    return {
+        "voucher": with_digests(vouchers, digests),
+        "voucher_line": lines,
+        "voucher_line_dimension": dimensions,
+        "voucher_line_source": _sources(selection.sources, vouchers, decimals),
+        "voucher_invoice": _invoices(selection.invoices, vouchers, decimals),
+    }
+
+
+def with_digests(vouchers: pa.Table, digests: Sequence[str]) -> pa.Table:
+    """The vouchers with their fingerprints."""
+    return vouchers.append_column("payload_sha256", pa.array(digests, arrow.TEXT))
+
+
+def _vouchers(frame: pd.DataFrame, numbers: Ints, batch_id: str) -> pa.Table:
+    size = len(frame)
+    texts = ("claim_id", "entry_kind", "company_code", "book_code", "claim_code", "voucher_word", "maker", "summary", "base_currency")
+    counts = ("part_no", "revision", "claim_version", "fiscal_year", "fiscal_period", "attachment_count")
+    return arrow.table(
+        {
+            "source_system": arrow.constant(SOURCE_SYSTEM, size),
+            **{name: arrow.text(frame[name]) for name in texts},
+            **{name: pa.array(frame[name].to_numpy()) for name in counts},
+            "voucher_no": pa.array(numbers),
+            "voucher_date": arrow.days(frame["voucher_day"]),
+            "original_date": arrow.days(frame["original_day"]),
+            "reverses_revision": arrow.constant(None, size).cast(pa.int64()),
+            "status": arrow.constant("POSTED", size),
+            "batch_id": arrow.constant(batch_id, size),
+        }
+    )
+
+
+def _lines(part: Part, vouchers: pa.Table, base_decimals: Ints) -> pa.Table:
+    frame = part.rows
+    decimals = base_decimals[part.owner]
+    return arrow.table(
+        {
+            **arrow.taken(vouchers, _KEY, part.owner),
+            "line_no": pa.array(frame["line_no"].to_numpy()),
+            "summary": arrow.text(frame["summary"]),
+            "account_code": arrow.text(frame["account_code"]),
+            "currency": arrow.text(frame["currency"]),
+            "fx_rate": arrow.decimals(frame["fx_rate"], 20, 10),
+            "amount_fc": arrow.amounts(
+                frame["amount_fc_minor"], arrow.exponents(frame["currency"]), known=(frame["fx_rate"] != "").to_numpy(dtype=bool)
+            ),
+            "debit": arrow.amounts(frame["debit_minor"], decimals),
+            "credit": arrow.amounts(frame["credit_minor"], decimals),
+            "tax_code": arrow.optional(frame["tax_code"]),
+            "tax_rate": arrow.decimals(frame["tax_rate"], 7, 4),
+            "settlement_no": arrow.optional(frame["settlement_no"]),
+            "cash_flow_item": arrow.optional(frame["cash_flow_item"]),
+            "due_date": arrow.days(frame["due_day"]),
+            "business_date": arrow.days(frame["business_day"]),
+            "source_line_id": arrow.optional(frame["source_line_id"]),
+        }
+    )
+
+
+def _dimensions(part: Part, vouchers: pa.Table) -> pa.Table:
+    return arrow.table(
+        {
+            **arrow.taken(vouchers, _KEY, part.owner),
+            "line_no": pa.array(part.rows["line_no"].to_numpy()),
+            "dim_type": arrow.text(part.rows["dim_type"]),
+            "dim_code": arrow.text(part.rows["dim_code"]),
+            "dim_name": arrow.optional(part.rows["dim_name"]),
+        }
+    )
+
+
+def _sources(part: Part, vouchers: pa.Table, base_decimals: Ints) -> pa.Table:
+    return arrow.table(
+        {
+            **arrow.taken(vouchers, _KEY, part.owner),
+            "line_no": pa.array(part.rows["line_no"].to_numpy()),
+            "source_line_id": arrow.text(part.rows["source_line_id"]),
+            "source_part": arrow.text(part.rows["source_part"]),
+            "amount": arrow.amounts(part.rows["amount_minor"], base_decimals[part.owner]),
+            "fee_type_code": arrow.optional(part.rows["fee_type_code"]),
+            "rule": arrow.text(part.rows["rule"]),
+        }
+    )
+
+
+def _invoices(part: Part, vouchers: pa.Table, base_decimals: Ints) -> pa.Table:
+    return arrow.table(
+        {
+            **arrow.taken(vouchers, _KEY, part.owner),
+            "invoice_id": arrow.text(part.rows["invoice_id"]),
+            "invoice_kind": arrow.optional(part.rows["invoice_kind"]),
+            "amount": arrow.amounts(part.rows["amount_minor"], base_decimals[part.owner]),
+            "tax": arrow.amounts(part.rows["tax_minor"], base_decimals[part.owner]),
+        }
+    )

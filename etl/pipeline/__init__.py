@@ -1,0 +1,1 @@
+"""Composes steps and adapters into runs; the only place that knows both."""

@@ -1,0 +1,208 @@
+"""One run: its identity, its folders and its connections, the same for the command line and for Airflow tasks."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from etl import __version__
+from etl.config.load import load_mappings
+from etl.config.mapping import Mappings
+from etl.config.settings import Settings
+from etl.config.suites import Suites, load_suites
+from etl.erp.database import DatabaseSink
+from etl.errors import ConfigError
+from etl.hesi.client import HesiClient
+from etl.periods import local_day
+from etl.store.ledger import Kind, Ledger
+from etl.store.raw import RawStore
+from etl.store.work import WorkFolder
+
+log = logging.getLogger("etl")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What every task of a run must agree on."""
+
+    run_id: str
+    kind: str
+    full: bool
+    run_day: date
+    cutoff_ms: int
+    mapping_sha256: str
+    suites_sha256: str
+
+
+@dataclass
+class StepFacts:
+    """What a step counted, for the ledger and the log line."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rejected: int = 0
+    held: int = 0
+
+
+@dataclass
+class Run:
+    """A run in one process; connections are opened when first used and closed by :meth:`close`."""
+
+    settings: Settings
+    identity: Identity
+    attempt: int = 1
+    _open: list[object] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        """Identifier of the run in ledger, folders and log lines."""
+        return self.identity.run_id
+
+    @property
+    def home(self) -> Path:
+        """``HESI_ERP_HOME``."""
+        return self.settings.home
+
+    @cached_property
+    def raw(self) -> RawStore:
+        """Raw pages."""
+        return RawStore(self.home)
+
+    @cached_property
+    def work(self) -> WorkFolder:
+        """Hand-over files of this run."""
+        return WorkFolder(self.home, self.run_id)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Run history."""
+        ledger = Ledger.open(self.settings.ledger_url.get_secret_value())
+        self._open.append(ledger)
+        return ledger
+
+    @cached_property
+    def sink(self) -> DatabaseSink:
+        """The ERP database, migrated."""
+        sink = DatabaseSink.open(self.settings.erp_url.get_secret_value())
+        self._open.append(sink)
+        return sink
+
+    @cached_property
+    def client(self) -> HesiClient:
+        """The Hesi session of this process."""
+        client = open_client(self.settings)
+        self._open.append(client)
+        return client
+
+    @cached_property
+    def mappings(self) -> Mappings:
+        """The mappings the run was started with.
+
+        Raises:
+            ConfigError: a file changed since; a run never mixes two versions of its rules.
+        """
+        mappings = load_mappings(self.settings.mappings)
+        if mappings.sha256 != self.identity.mapping_sha256:
+            raise ConfigError(f"{self.settings.mappings} changed while run {self.run_id} was under way; start a new run")
+        return mappings
+
+    @cached_property
+    def suites(self) -> Suites:
+        """The expectation suites the run was started with; ConfigError when they changed since."""
+        suites = load_suites(self.settings.expectations)
+        if suites.sha256 != self.identity.suites_sha256:
+            raise ConfigError(f"{self.settings.expectations} changed while run {self.run_id} was under way; start a new run")
+        return suites
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepFacts]:
+        """Times a step, records it in the ledger and logs its one line."""
+        started, wall, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
+        facts = StepFacts()
+        log.info("step_started run_id=%s step=%s", self.run_id, name)
+        yield facts
+        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        self.ledger.record_step(
+            self.run_id, name, attempt=self.attempt, started_at=started, seconds=seconds, cpu_seconds=cpu_seconds,
+            rows_in=facts.rows_in, rows_out=facts.rows_out, rejected=facts.rejected, held=facts.held,
+        )
+        log.info(
+            "step_finished run_id=%s step=%s rows_in=%d rows_out=%d rejected=%d held=%d seconds=%.2f",
+            self.run_id, name, facts.rows_in, facts.rows_out, facts.rejected, facts.held, seconds,
+        )
+
+    def close(self) -> None:
+        """Closes what was opened, newest first."""
+        while self._open:
+            self._open.pop().close()  # type: ignore[attr-defined]
+
+
+def open_client(settings: Settings) -> HesiClient:
+    """A client for the configured tenant.
+
+    Raises:
+        ConfigError: key or secret is missing.
+    """
+    settings.require("app_key", "app_security")
+    return HesiClient(
+        settings.base_url,
+        settings.app_key.get_secret_value(),
+        settings.app_security.get_secret_value(),
+        allowed_hosts=settings.allowed_hosts,
+        requests_per_second=settings.requests_per_second,
+        max_retry_after_seconds=settings.max_retry_after_seconds,
+    )
+
+
+def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False, now: datetime | None = None) -> Run:
+    """A new run: settings, mappings and suites are proved before anything is read.
+
+    Raises:
+        ConfigError: lists everything wrong with settings, mappings or suites.
+    """
+    settings.require("erp_url", *(() if kind == "reconcile" else ("app_key", "app_security")))
+    mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
+    moment = now or datetime.now(UTC)
+    now_ms = int(moment.timestamp() * 1000)
+    for name in ("raw", "reports", "logs", "quarantine", "work"):
+        (settings.home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    ledger = Ledger.open(settings.ledger_url.get_secret_value())
+    run_id = ledger.start_run(
+        kind=kind, started_by=started_by, business_date=local_day(now_ms), mapping_sha256=mappings.sha256, expectations_sha256=suites.sha256,
+        package_version=__version__, source_host=urlsplit(settings.base_url).hostname or "",
+        interval_to=moment - timedelta(seconds=settings.lag_seconds),
+    )
+    identity = Identity(run_id, kind, full, local_day(now_ms), now_ms - settings.lag_seconds * 1000, mappings.sha256, suites.sha256)
+    run = Run(settings, identity)
+    run.work.write_value("run", identity)
+    run.__dict__["ledger"] = ledger
+    run._open.append(ledger)
+    return run
+
+
+def resume(settings: Settings, run_id: str, *, attempt: int = 1) -> Run:
+    """The run another task began, in this process.
+
+    Raises:
+        ConfigError: the run is not known here.
+    """
+    identity = WorkFolder(settings.home, run_id).read_value("run", Identity)
+    return Run(settings, identity, attempt)
+
+
+def peak_rss_mb() -> int:
+    """Largest resident memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+Mode = Literal["nightly", "incremental", "full", "replay"]

@@ -1,0 +1,144 @@
+"""Reads Hesi: every claim changed since the watermark, every deletion, and the lists they point to; nothing is judged.
+
+Raw answers are stored as they came. Per claim the version with the greatest updateTime is taken, wherever it was seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from etl.hesi.flows import FlowPage, detail, iter_pages
+from etl.hesi.lists import read_reference
+from etl.pipeline.context import Run
+from etl.store.raw import RawPage
+
+FORM_TYPES = ("expense", "loan", "payment", "receipt", "requisition")
+
+
+class Extracted(msgspec.Struct):
+    """What the extract step leaves for the others; pages are in the run's raw index."""
+
+    watermarks: dict[str, int]
+    replayed: list[str]  # raw_refs of open claims this run did not read anew
+    counts: dict[str, dict[str, int]]  # form type -> measure -> count
+    claims: int
+
+
+def stream_name(form_type: str, *, active: bool) -> str:
+    """Name of the watermark of one list."""
+    return f"{form_type}:{'active' if active else 'deleted'}"
+
+
+def extract(run: Run) -> Extracted:
+    """Raw pages and reference lists of this run, stored; repeating it reads everything again into new files."""
+    with run.step("extract") as facts:
+        index = _Index(run)
+        watermarks = {} if run.identity.full else run.sink.watermarks()
+        overlap_ms = run.settings.overlap_hours * 3_600_000
+        for form_type in FORM_TYPES:
+            for active in (True, False):
+                stream = stream_name(form_type, active=active)
+                since = watermarks.get(stream)
+                pages = iter_pages(
+                    run.client, form_type, active=active, since_ms=None if since is None else since - overlap_ms, cutoff_ms=run.identity.cutoff_ms
+                )
+                for page in pages:
+                    index.add(page, form_type, active=active)
+        replayed = _open_claims(run, index)
+        _read_lists(run)
+        index.store()
+        extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed))
+        run.work.write_value("extracted", extracted)
+        facts.rows_in = sum(sum(1 for _ in page.taken) for page in index.pages)
+        facts.rows_out = extracted.claims
+    return extracted
+
+
+class _Index:
+    """Which item of which page holds the newest version of each claim."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.pages: list[RawPage] = []
+        self.newest: dict[str, tuple[int, int, int]] = {}  # claim id -> updateTime, page, item
+        self.watermarks: dict[str, int] = {}
+        self.seen: dict[str, Counter[str]] = {form_type: Counter() for form_type in FORM_TYPES}
+
+    def add(self, page: FlowPage, form_type: str, *, active: bool) -> None:
+        number = len(self.pages)
+        file = f"{self.run.attempt}-{form_type}-{'active' if active else 'deleted'}-{number:06d}.json"
+        digest = self.run.raw.write(self.run.run_id, file, page.body)
+        self.pages.append(RawPage(file, digest, len(page.body), form_type, active, len(page.claim_ids), page.url_without_token, page.fetched_at_ms))
+        accepted = set(page.accepted)
+        seen = self.seen[form_type]
+        seen["extracted"] += len(page.claim_ids)
+        stream = stream_name(form_type, active=active)
+        for item, (claim_id, updated) in enumerate(zip(page.claim_ids, page.update_times, strict=True)):
+            if item not in accepted:
+                beyond = updated is not None and updated > self.run.identity.cutoff_ms
+                seen["beyond_cutoff" if beyond else "duplicate"] += 1
+                continue
+            if updated is not None:
+                self.watermarks[stream] = max(updated, self.watermarks.get(stream, 0))
+            key = claim_id or f"{file}#{item}"
+            known = self.newest.get(key)
+            if known is not None:
+                seen["duplicate"] += 1
+            if known is None or (updated or 0) > known[0]:
+                self.newest[key] = (updated or 0, number, item)
+
+    def store(self) -> None:
+        """Writes the page index with the items this run takes."""
+        taken: dict[int, list[int]] = {}
+        for _, page, item in self.newest.values():
+            taken.setdefault(page, []).append(item)
+        self.pages = [msgspec.structs.replace(page, taken=sorted(taken.get(number, ()))) for number, page in enumerate(self.pages)]
+        self.run.raw.write_index(self.run.run_id, self.pages)
+        self.run.ledger.add_pages(
+            self.run.run_id,
+            [
+                {"n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": page.fetched_at_ms, "bytes": page.bytes,
+                 "claims": page.claims, "sha256": page.sha256, "path": f"raw/{self.run.run_id}/{page.file}"}
+                for number, page in enumerate(self.pages, start=1)
+            ],
+        )
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Counts per form type."""
+        return {form_type: dict(counter) for form_type, counter in self.seen.items()}
+
+
+def _open_claims(run: Run, index: _Index) -> list[str]:
+    """References to rejected, held and waiting claims that did not change: the mapping, a period or a budget may have."""
+    refs, missing = {}, []
+    for entry in run.sink.open_entries().itertuples(index=False):
+        if entry.claim_id not in index.newest:
+            refs[entry.claim_id] = entry.raw_ref
+    stored = dict(run.raw.items(list(refs.values())))
+    for claim_id, ref in list(refs.items()):
+        if stored.get(ref) is None:
+            missing.append(claim_id)
+            del refs[claim_id]
+    for number, claim_id in enumerate(missing):
+        found = detail(run.client, claim_id)
+        if found is not None:
+            body = msgspec.json.encode({"items": [found.value]}, enc_hook=str)
+            file = f"{run.attempt}-detail-{number:06d}.json"
+            digest = run.raw.write(run.run_id, file, body)
+            index.pages.append(RawPage(file, digest, len(body), "detail", True, 1, found.reply.url, found.reply.fetched_at_ms))
+            index.newest[claim_id] = (0, len(index.pages) - 1, 0)
+    return list(refs.values())
+
+
+def _read_lists(run: Run) -> None:
+    numbers: Counter[str] = Counter()
+
+    def keep(name: str, body: bytes) -> None:
+        numbers[name] += 1
+        run.raw.write(run.run_id, f"{run.attempt}-list-{name}-{numbers[name]:05d}.json", body)
+
+    run.work.write_value("reference", read_reference(run.client, keep))
+
+

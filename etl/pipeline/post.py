@@ -1,0 +1,85 @@
+"""load: one transaction with every accepted voucher of the run and all that decides posting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+import pandas as pd
+
+from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
+from etl.frames import REJECTS
+from etl.pipeline.context import Run
+from etl.pipeline.extract import Extracted
+from etl.steps.map_fields import MappedClaims
+
+
+class Posted(msgspec.Struct):
+    """What the load did; empty batch_id where there was nothing to write."""
+
+    batch_id: str
+    vouchers: int
+    lines: int
+
+
+def load(run: Run) -> Posted:
+    """Posts the run's accepted vouchers; counts and sums are read back before the commit.
+
+    Raises:
+        SinkUnavailable: nothing was committed, try again.
+        ControlTotalMismatch: the target took something else than was sent; nothing was committed.
+    """
+    with run.step("load") as facts:
+        extracted = run.work.read_value("extracted", Extracted)
+        batch = PostingBatch(
+            batch_id=run.run_id,
+            run_id=run.run_id,
+            created_at=datetime.now(UTC),
+            business_date=run.identity.run_day,
+            chunks=_chunks(run),
+            watermarks=extracted.watermarks,
+            number_template=run.settings.voucher_number_template,
+        )
+        receipt: LoadReceipt = run.sink.post(batch)
+        posted = Posted(receipt.batch_id if receipt.vouchers else "", receipt.vouchers, receipt.lines)
+        run.work.write_value("posted", posted)
+        facts.rows_in = facts.rows_out = receipt.vouchers
+    return posted
+
+
+def _chunks(run: Run) -> Iterator[PostingChunk]:
+    for chunk in run.work.chunks("map_fields"):
+        yield accepted_chunk(run, chunk)
+
+
+def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
+    """One chunk with budget and validation applied: refused entries lose their vouchers, their payments wait."""
+    frames = {name: run.work.read_frame("map_fields", chunk, name) for name in MappedClaims.__dataclass_fields__ if name not in {"findings", "budget_lines"}}
+    rejects = [frames["rejects"]]
+    entries = frames["entries"]
+    disposition = entries["disposition"].to_numpy().copy()
+    for step in ("check_budget", "validate"):
+        if chunk not in set(run.work.chunks(step)):
+            continue
+        refused = run.work.read_frame(step, chunk, "refused").drop_duplicates("entry_no").set_index("entry_no")["disposition"]
+        hit = entries["entry_no"].isin(refused.index).to_numpy() & (disposition == "ready")
+        disposition[hit] = refused.reindex(entries["entry_no"].to_numpy()[hit]).to_numpy()
+        rejects.append(run.work.read_frame(step, chunk, "rejects"))
+    accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift"]), "claim_id"])
+    waits = (entries["entry_kind"] == "PAYMENT") & (entries["form_type"] == "expense") & (disposition == "ready") & ~entries["claim_id"].isin(accrued)
+    disposition[waits.to_numpy()] = "waiting"
+    entries = entries.assign(disposition=disposition)
+    keep = entries.loc[disposition == "ready", "entry_no"]
+    own = {
+        name: frame[frame["entry_no"].isin(keep)].reset_index(drop=True)
+        for name, frame in frames.items()
+        if name not in {"entries", "rejects"}
+    }
+    filled = [frame for frame in rejects if len(frame)]
+    return PostingChunk(
+        entries=entries,
+        rejects=pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty(),
+        commitments=run.work.read_frame("stage", chunk, "commitments"),
+        **own,
+    )

@@ -1,0 +1,129 @@
+"""The steps of a run in order, and what a run means: one verdict, one report, whatever happened.
+
+``hesi-erp run`` calls :func:`run_once`; the DAGs call the same step functions one task each.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from etl.config.settings import Settings
+from etl.errors import EtlError
+from etl.pipeline.check import Checked, assert_green, reconcile
+from etl.pipeline.context import Run, begin, peak_rss_mb
+from etl.pipeline.decide import check_budgets, validate_entries
+from etl.pipeline.extract import extract
+from etl.pipeline.post import load
+from etl.pipeline.send import write_back
+from etl.pipeline.transform import map_chunks, stage_claims
+from etl.report.write import ReportFiles, write_report
+from etl.store.ledger import Kind
+
+log = logging.getLogger("etl")
+Verdict = Literal["green", "amber", "red"]
+
+
+def check_ledger(run: Run) -> Checked:
+    """reconcile, and stop before anything is written back when it does not tie out."""
+    checked = reconcile(run)
+    assert_green(checked)
+    return checked
+
+
+STEPS: dict[str, Callable[[Run], Any]] = {
+    "extract": extract,
+    "stage": stage_claims,
+    "map_fields": map_chunks,
+    "check_budget": check_budgets,
+    "validate": validate_entries,
+    "load": load,
+    "reconcile": check_ledger,
+    "write_back": write_back,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    verdict: Verdict
+    cause: str
+    report: ReportFiles | None
+    counts: dict[str, int]
+
+
+def run_once(
+    settings: Settings, *, kind: Kind = "nightly", started_by: str = "cli", full: bool = False, now: datetime | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Outcome:
+    """A whole run: every step, then the verdict and the report, also when a step stopped it.
+
+    Raises:
+        ConfigError: settings, mappings or suites are wrong; nothing was read.
+    """
+    run = begin(settings, kind=kind, started_by=started_by, full=full, now=now)
+    stopped: EtlError | None = None
+    try:
+        for name, step in STEPS.items():
+            progress(name)
+            try:
+                step(run)
+            except EtlError as error:
+                log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
+                stopped = error
+                break
+            except Exception as error:
+                run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())
+                raise
+        progress("report")
+        return close_run(run, stopped)
+    finally:
+        run.close()
+
+
+def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
+    """Stores the verdict, writes the report and removes the hand-over files of a run that ended well."""
+    verdict, cause = judge(run, stopped)
+    if stopped is not None:
+        run.ledger.stop_run(run.run_id, stopped, peak_rss_mb=peak_rss_mb())
+    else:
+        run.ledger.finish_run(run.run_id, verdict, cause_code=None if verdict == "green" else "PARTIAL", cause_text=cause or None, peak_rss_mb=peak_rss_mb())
+    report = write_run_report(run)
+    if stopped is None:
+        run.work.remove()
+    return Outcome(run.run_id, verdict, cause, report, _sums(run))
+
+
+def judge(run: Run, stopped: EtlError | None) -> tuple[Verdict, str]:
+    """green: everything posted and written back; amber: what was not is named; red: a person must act."""
+    if stopped is not None:
+        return "red", f"{stopped.code}: {stopped}"
+    checked = run.work.read_value("checked", Checked)
+    blocked = run.sink.outbox.counts()
+    open_numbers = {status: count for status, count in blocked.items() if status not in {"DONE", "PENDING"} and count}
+    named = {"rejected": checked.rejected, "held": checked.held, "drift": checked.drifts, "waiting": checked.waiting, **open_numbers}
+    causes = [f"{name} {count}" for name, count in named.items() if count]
+    return ("amber", ", ".join(causes)) if causes else ("green", "")
+
+
+def write_run_report(run: Run) -> ReportFiles:
+    """The report files of the run."""
+    with run.step("report"):
+        return write_report(
+            run.ledger, run.sink.engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]
+        )
+
+
+def _sums(run: Run) -> dict[str, int]:
+    from etl.store import ledger_schema  # noqa: PLC0415 - tables only where rows are read
+
+    sums: dict[str, int] = {}
+    for row in run.ledger.rows(ledger_schema.run_count, run.run_id):
+        sums[row["measure"]] = sums.get(row["measure"], 0) + row["value"]
+    return sums

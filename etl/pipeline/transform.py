@@ -1,0 +1,202 @@
+"""stage and map_fields over all chunks of a run, with the look-ups the claims need; conservation is asserted per chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import msgspec
+import pandas as pd
+from msgspec import Raw
+
+from etl.errors import ControlTotalMismatch
+from etl.frames import NO_AMOUNT
+from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
+from etl.payload import may_repeat_keys, page_items
+from etl.pipeline.context import Run
+from etl.pipeline.extract import Extracted
+from etl.reference import Invoice, Payee, Reference
+from etl.steps.map_fields import Known, MappedClaims, MappingContext, custom_paths, map_fields
+from etl.steps.stage import StagedClaims, stage
+
+CHUNK_CLAIMS = 5_000
+STAGED = tuple(field.name for field in fields(StagedClaims))
+MAPPED = tuple(field.name for field in fields(MappedClaims))
+
+
+class LookUps(msgspec.Struct):
+    """What one chunk's claims point to beyond the run's lists."""
+
+    payees: dict[str, Payee]
+    loan_owners: dict[str, str]
+    invoices: dict[str, Invoice]
+
+
+class Counted(msgspec.Struct):
+    """Counts per form type and measure, and the totals the reject-rate stop needs."""
+
+    counts: dict[str, dict[str, int]]
+    fresh_claims: int
+    entries: int
+
+
+def stage_claims(run: Run) -> int:
+    """Staged frames of every chunk; returns the number of claims. Look-ups are batched over the claims not posted yet."""
+    with run.step("stage") as facts:
+        extracted = run.work.read_value("extracted", Extracted)
+        reference = run.work.read_value("reference", Reference)
+        run.work.reset("stage")
+        paths = custom_paths(run.mappings)
+        owners: dict[str, str] = {}
+        for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
+            staged = stage(items, paths, check_repeated=suspicious)
+            known = run.sink.known_states([*staged.claims["claim_id"], *staged.rejects["claim_id"]])
+            look_ups = _look_up(run, staged, known, reference, owners, number)
+            run.work.write_frames("stage", number, {name: getattr(staged, name) for name in STAGED} | {"known": known})
+            run.work.write_value(f"look_ups-{number:05d}", look_ups)
+            facts.rows_in += len(items)
+            facts.rows_out += len(staged.claims) + len(staged.commitments)
+            facts.rejected += len(staged.rejects)
+            if facts.rows_in != facts.rows_out + facts.rejected:
+                raise ControlTotalMismatch(f"stage chunk {number}: {facts.rows_in} claims in, {facts.rows_out} staged, {facts.rejected} rejected; report this")
+        return facts.rows_in
+
+
+def _chunks(run: Run, extracted: Extracted) -> Iterator[tuple[list[tuple[Raw, str]], bool]]:
+    """Raw claims with their references, about CHUNK_CLAIMS at a time; True where a page may repeat JSON keys."""
+    items: list[tuple[Raw, str]] = []
+    suspicious = False
+    for page in run.raw.index(run.run_id):
+        if not page.taken:
+            continue
+        body = run.raw.read(run.run_id, page)
+        raws = page_items(body)
+        suspicious = suspicious or may_repeat_keys(body, len(raws))
+        items += [(raws[item], f"{run.run_id}/{page.file}#{item}") for item in page.taken]
+        if len(items) >= CHUNK_CLAIMS:
+            yield items, suspicious
+            items, suspicious = [], False
+    for ref, raw in run.raw.items(extracted.replayed):
+        if raw is not None:
+            items.append((raw, ref))
+            if len(items) >= CHUNK_CLAIMS:
+                yield items, True
+                items = []
+    if items:
+        yield items, suspicious or bool(extracted.replayed)
+
+
+def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Reference, owners: dict[str, str], chunk: int) -> LookUps:
+    numbers: Counter[str] = Counter()
+
+    def keep(name: str, body: bytes) -> None:
+        numbers[name] += 1
+        run.raw.write(run.run_id, f"{run.attempt}-{name}-{chunk:05d}-{numbers[name]:05d}.json", body)
+
+    posted = set(known.loc[(known["state"] == "posted") & (known["entry_kind"] == "EXPENSE"), "claim_id"])
+    todo = staged.claims[staged.claims["due"] & ~staged.claims["claim_id"].isin(posted)]
+    packages = staged.write_offs.loc[staged.write_offs["claim"].isin(todo.index), "package_id"].drop_duplicates()
+    owners |= read_loan_owners(run.client, [package for package in packages if package not in owners], keep)
+    wanted = set(staged.payees["payee_id"]) | set(_platforms(run, staged))
+    missing = sorted(payee for payee in wanted if payee and payee not in reference.payees)
+    lines = staged.lines.index[staged.lines["claim"].isin(todo.index)]
+    uses = staged.invoices[staged.invoices["line"].isin(lines) & (staged.invoices["invoice_id"] != "")]
+    claims = staged.lines["claim"].to_numpy()[uses["line"].to_numpy()]
+    flow_ids = staged.claims["claim_id"].to_numpy()[claims]
+    unclear = set(uses.loc[(uses["tax_minor"] != 0) & ((uses["rate"] == "") | (uses["item_count"] > 1) | (uses["tax_minor"] == NO_AMOUNT)), "invoice_id"])
+    invoices = read_invoices(run.client, dict.fromkeys(flow_ids), unclear.__contains__, keep) if len(flow_ids) else {}
+    return LookUps(
+        read_payees(run.client, missing, keep) if missing else {}, {package: owners[package] for package in packages if package in owners}, invoices
+    )
+
+
+def _platforms(run: Run, staged: StagedClaims) -> Iterator[str]:
+    for company in run.mappings.companies:
+        for path in company.company_paid.supplier_from if company.company_paid else ():
+            if path in staged.claims:
+                yield from staged.claims[path].drop_duplicates()
+
+
+def read_staged(run: Run, chunk: int) -> StagedClaims:
+    """The staged frames of one chunk."""
+    return StagedClaims(**{name: run.work.read_frame("stage", chunk, name) for name in STAGED})
+
+
+def known_entries(known: pd.DataFrame) -> dict[tuple[str, str, int], Known]:
+    """What the ERP knows, keyed for the mapping."""
+    return {
+        (row.claim_id, row.entry_kind, row.part_no): Known(row.state, row.source_sha256, row.claim_code, row.company_code, row.currency)
+        for row in known.itertuples(index=False)
+    }
+
+
+def map_chunks(run: Run) -> Counted:
+    """Entries, vouchers and rejects of every chunk, numbered through the run."""
+    with run.step("map_fields") as facts:
+        reference = run.work.read_value("reference", Reference)
+        run.work.reset("map_fields")
+        start_ms, next_entry = run.settings.start_ms, 1
+        counts: dict[str, Counter[str]] = {}
+        fresh = 0
+        for chunk in run.work.chunks("stage"):
+            staged = read_staged(run, chunk)
+            look_ups = run.work.read_value(f"look_ups-{chunk:05d}", LookUps)
+            lists = replace(reference, payees={**reference.payees, **look_ups.payees}, loan_owners=look_ups.loan_owners, invoices=look_ups.invoices)
+            known = known_entries(run.work.read_frame("stage", chunk, "known"))
+            context = MappingContext(run.mappings, lists, known, run.identity.run_day, start_ms)
+            mapped = map_fields(staged, context, first_entry_no=next_entry)
+            next_entry += len(mapped.entries)
+            assert_conserved(staged, mapped, chunk)
+            fresh += _count(run.run_id, staged, mapped, known, counts)
+            run.work.write_frames("map_fields", chunk, {name: getattr(mapped, name) for name in MAPPED})
+            facts.rows_in += len(staged.claims) + len(staged.rejects)
+            facts.rows_out += len(mapped.vouchers)
+            facts.rejected += int((mapped.rejects["disposition"] == "rejected").sum())
+            facts.held += int((mapped.rejects["disposition"] == "held").sum())
+        counted = Counted({form: dict(counter) for form, counter in counts.items()}, fresh, next_entry - 1)
+        run.work.write_value("counted", counted)
+        return counted
+
+
+def assert_conserved(staged: StagedClaims, mapped: MappedClaims, chunk: int) -> None:
+    """Claims in = claims out, amount in = amount out per currency, every voucher balances.
+
+    Raises:
+        ControlTotalMismatch: a claim or a cent went missing inside the program.
+    """
+    entries = mapped.entries
+    main = entries[entries["entry_kind"].isin(["EXPENSE", "RECEIPT"]) & (entries["disposition"] != "gone") & (entries["currency"] != "")]
+    due = staged.claims[staged.claims["due"] & staged.claims["form_type"].isin(["expense", "receipt"]) & staged.claims["claim_id"].isin(main["claim_id"])]
+    claims_in = due.groupby("currency")["total_minor"].sum()
+    claims_out = main[main["claim_id"].isin(due["claim_id"])].groupby("currency")["amount_minor"].sum()
+    lines = mapped.voucher_lines.groupby("entry_no")[["debit_minor", "credit_minor"]].sum()
+    unbalanced = lines.index[lines["debit_minor"] != lines["credit_minor"]]
+    if len(unbalanced) or not claims_in.sort_index().equals(claims_out.sort_index()):
+        raise ControlTotalMismatch(
+            f"map_fields chunk {chunk}: amounts in {claims_in.to_dict()}, out {claims_out.to_dict()}, unbalanced entries {list(unbalanced[:5])}; nothing was posted, report this"
+        )
+
+
+def _count(
+    run_id: str, staged: StagedClaims, mapped: MappedClaims, known: dict[tuple[str, str, int], Known], counts: dict[str, Counter[str]]
+) -> int:
+    """Adds the chunk's claims to the counts per form type, each under one measure; returns how many are new or changed."""
+    seen = {key[0] for key in known}
+    entries = mapped.entries
+    news: dict[str, str] = {}
+    for claim_id, kind, part_no, sha in zip(entries["claim_id"], entries["entry_kind"], entries["part_no"].tolist(), entries["source_sha256"], strict=True):
+        found = known.get((claim_id, kind, part_no))
+        if found is None or found.source_sha256 != sha:
+            news[claim_id] = "changed" if claim_id in seen else "new"
+        else:
+            news.setdefault(claim_id, "unchanged")
+    for frame in (staged.claims, staged.rejects):
+        for form, claim_id, raw_ref in zip(frame["form_type"], frame["claim_id"], frame["raw_ref"], strict=True):
+            counter = counts.setdefault(form or "expense", Counter())
+            counter["deleted" if "-deleted-" in raw_ref else news.get(claim_id, "not_due")] += 1
+            counter["replayed"] += not raw_ref.startswith(run_id)
+    counts.setdefault("requisition", Counter())["not_due"] += len(staged.commitments)
+    for form in entries.loc[entries["disposition"] == "skipped", "form_type"]:
+        counts.setdefault(form, Counter())["skipped"] += 1
+    return sum(1 for status in news.values() if status != "unchanged")
