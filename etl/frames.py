@@ -78,7 +78,9 @@ class FrameSpec:
 
 
 def _values(values: Iterable[object]) -> object:
-    return values if isinstance(values, (list, np.ndarray, pd.Series, pd.Index)) else list(values)
+    if isinstance(values, (pd.Series, pd.Index)):
+        return values.array  # without its index: columns go side by side by position, never by label
+    return values if isinstance(values, (list, np.ndarray)) else list(values)
 
 
 def _spec(name: str, grain: str, key: str, columns: str, **notes: str) -> FrameSpec:
@@ -149,7 +151,7 @@ ENTRIES = _spec(
     entry_no="number of the entry, unique within a run",
     amount_minor="source amount in the base currency: expenseMoney for accruals, money moved for payments (rule 29)",
     event_day="day the event happened: approval, payment, receipt; kept as original_date",
-    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift | gone",
+    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift (posted, source moved) | gone (open, no longer due)",
     source_sha256="hash of everything in the source that this voucher depends on",
     raw_ref="page file and item index of the raw claim",
 )

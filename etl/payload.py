@@ -1,7 +1,7 @@
 """Typed view of the flow JSON: only the fields a voucher depends on, decoded straight from the page bytes.
 
 Source: hesi-openapi, ``flows/get-forms-details-byStaff.md`` (list), ``flows/creat-and-save.md`` (fields). Keys are often
-omitted, null or of another type than documented, so everything but the id is optional. Custom fields (``u_...``,
+omitted, null or of another type than documented, so everything but the id is optional. A flow holds no cycles, so its objects need no garbage collector. Custom fields (``u_...``,
 ``项目``, ``E_system_...``) that the mappings name are added to the classes when a decoder is built: the tenant decides
 them, not this file. Money stays as raw JSON text until it is parsed exactly.
 """
@@ -23,7 +23,7 @@ from etl.errors import PayloadChanged
 Text = str | None
 
 
-class Money(Struct):
+class Money(Struct, gc=False):
     """A money object: text or number in major units, base currency first (section 6)."""
 
     standard: Raw | UnsetType = UNSET
@@ -33,7 +33,7 @@ class Money(Struct):
     rate: Raw | UnsetType = UNSET
 
 
-class InvoiceUse(Struct):
+class InvoiceUse(Struct, gc=False):
     """An invoice a detail uses; ``taxAmount`` is the deductible tax."""
 
     invoiceId: Text = None
@@ -43,7 +43,7 @@ class InvoiceUse(Struct):
     approveAmount: Money | None = None
 
 
-class InvoiceForm(Struct):
+class InvoiceForm(Struct, gc=False):
     """``type``: exist, noExist, noWrite, wait, unify."""
 
     type: Text = None
@@ -51,20 +51,20 @@ class InvoiceForm(Struct):
     attachments: list[Any] | str | None = None
 
 
-class DatePeriod(Struct):
+class DatePeriod(Struct, gc=False):
     """``feeDatePeriod``."""
 
     start: int | None = None
     end: int | None = None
 
 
-class LinkedRequisition(Struct):
+class LinkedRequisition(Struct, gc=False):
     """``linkDetailEntities[]``."""
 
     expenseLink: Text = None
 
 
-class WriteOff(Struct):
+class WriteOff(Struct, gc=False):
     """``writtenOffRecords[]``: id = loan package, loanId = the loan form's flow id, amount = plain text."""
 
     id: Text = None
@@ -72,17 +72,17 @@ class WriteOff(Struct):
     amount: Raw | UnsetType = UNSET
 
 
-class PayPlanRow(Struct):
+class PayPlanRow(Struct, gc=False):
     """``payPlan[]``; keys of ``dataLinkForm`` end in 支付金额, 收款信息, 支付时间, 支付流水号."""
 
     dataLinkForm: dict[str, Raw] | None = None
 
 
-class LogAttributes(Struct):
+class LogAttributes(Struct, gc=False):
     channelTradeNo: Text = None
 
 
-class Log(Struct):
+class Log(Struct, gc=False):
     """One approval-log entry; only its action, time and bank batch matter here."""
 
     action: Text = None
@@ -134,7 +134,7 @@ FORM_FIELDS: list[tuple[str, Any, Any]] = [
 ]
 
 
-class _Item(Struct):
+class _Item(Struct, gc=False):
     items: list[Raw]
 
 
@@ -157,10 +157,10 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
         if level in wanted and key not in wanted[level]:
             wanted[level].append(key)
     share = _struct("Share", SHARE_FIELDS, wanted["share"])
-    apportion = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)])
+    apportion = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)], gc=False)
     line = _struct("Line", [*LINE_FIELDS, ("apportions", list[apportion] | str | None, None)], wanted["line"])
     detail = msgspec.defstruct(
-        "Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)]
+        "Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)], gc=False
     )
     form = _struct("Form", [*FORM_FIELDS, ("details", list[detail] | None, None)], wanted["form"])
     flow = msgspec.defstruct(
@@ -174,8 +174,10 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
             ("version", int | None, None),
             ("updateTime", int | None, None),
             ("ownerId", Text, None),
+            ("ownerDefaultDepartment", Text, None),
             ("logs", list[Log] | None, None),
         ],
+        gc=False,
     )
     return FlowDecoder(
         msgspec.json.Decoder(flow), *(tuple(wanted[level]) for level in ("form", "line", "share"))
@@ -189,7 +191,7 @@ def _struct(name: str, fields: list[tuple[str, Any, Any]], custom: Sequence[str]
         for i, key in enumerate(custom)
         if key not in known
     ]
-    return msgspec.defstruct(name, [*fields, *extra])
+    return msgspec.defstruct(name, [*fields, *extra], gc=False)
 
 
 def custom_reader(fields: tuple[str, ...], known: Iterable[str]) -> tuple[str, ...]:

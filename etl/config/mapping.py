@@ -260,7 +260,7 @@ class VoucherStyle(Strict):
         "characters", description="Unit of summary_limit: what the target counts"
     )
     attachment_limit: int = Field(999, ge=1, description="More attachments reject the claim")
-    summaries: Summaries = Field(default_factory=lambda: Summaries(), description="Templates of summaries")
+    summaries: Summaries = Field(default_factory=Summaries, description="Templates of summaries")
 
 
 class ClosedPeriod(Strict):

@@ -127,9 +127,7 @@ REQUIRED: Mapping[str, Mapping[str, Required]] = {
         "voucher_equals_claim": _equal("source_minor", "voucher_minor"),
         "voucher_balances": _equal("debit_minor", "credit_minor"),
         "voucher_day_in_period": _equal("voucher_month", "fiscal_month"),
-        "voucher_has_lines": Required(
-            "expect_column_values_to_be_between", {"column": "line_count", "min_value": 2}
-        ),
+        "voucher_has_lines": Required("expect_column_values_to_be_between", {"column": "line_count", "min_value": 2}),
     },
     "voucher_lines": {
         "one_side_only": _flag("side_count"),

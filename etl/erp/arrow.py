@@ -89,6 +89,32 @@ def decimals(values: pd.Series, precision: int, scale: int) -> pa.Array:
     return optional(values).cast(pa.decimal128(precision, scale))
 
 
+def isin(values: pd.Series, others: pd.Series) -> npt.NDArray[np.bool_]:
+    """Whether each value is among the others, without making Python strings of them."""
+    return np.asarray(pc.is_in(text(values), value_set=text(others)))
+
+
+def distinct(*columns: pd.Series) -> list[str]:
+    """The different values of some text columns, in order of appearance."""
+    return list(dict.fromkeys(value for column in columns for value in text(column).unique().to_pylist()))
+
+
+def storable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with U+0000, which PostgreSQL cannot hold in text, shown as U+FFFD; the frame itself without any.
+
+    Only for tables that tell people where a claim stands: a voucher with such a character is refused instead.
+    """
+    bad = [name for name in frame.columns if frame[name].dtype == "str" and holds(text(frame[name]), b"\0")]
+    return frame.assign(**{name: frame[name].str.replace("\0", "\ufffd", regex=False) for name in bad}) if bad else frame
+
+
+def holds(values: pa.Array, *parts: bytes) -> bool:
+    """Whether any of the byte sequences may occur: one look at the whole buffer instead of one per value."""
+    data = values.buffers()[2]
+    content = data.to_pybytes() if data is not None else b""
+    return any(part in content for part in parts)
+
+
 def table(columns: Mapping[str, pa.Array]) -> pa.Table:
     """A table of these columns."""
     return pa.table(dict(columns))

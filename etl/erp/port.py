@@ -27,7 +27,7 @@ class PostingChunk:
     """Some claims with everything map_fields made of them; every frame as its spec in :mod:`etl.frames` says.
 
     ``entries`` holds *all* entries of its claims, whatever their disposition: an open entry or reject of these claims that
-    is not repeated here is taken as no longer due and removed. Voucher frames hold at least the ready entries.
+    is not repeated here, or is ``gone``, is no longer due and is removed. Voucher frames hold at least the ready entries.
     """
 
     entries: pd.DataFrame
@@ -94,7 +94,9 @@ class NumberRange:
 class LoadReceipt:
     """What the target took, read back from it before the commit.
 
-    ``already_posted`` counts ready entries that were posted before and were left as they are.
+    Vouchers, lines and totals are those of the batch in the target, so that a batch tried again after its answer was lost gets
+    the receipt it missed; the other counts are of this try. ``already_posted`` counts ready entries that were posted before
+    and were left as they are; ``changed_rows`` counts state, reject, drift, outbox and commitment rows written.
     """
 
     batch_id: str

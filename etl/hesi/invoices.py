@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from etl.errors import PayloadChanged
 from etl.hesi.batches import distinct_batches
 from etl.hesi.client import Answer, HesiClient
-from etl.hesi.endpoints import INVOICE_LINES, INVOICE_OBJECTS, INVOICES_OF_FLOWS, PAGE
+from etl.hesi.endpoints import INVOICE_LINES, INVOICE_OBJECTS, INVOICES_OF_FLOWS, PAGE, Endpoint
+from etl.hesi.envelope import decode
 
 VAT_INVOICE = "invoice"
 """The only object type that has lines."""
@@ -31,11 +35,11 @@ class InvoiceRef:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceBatch:
-    """One answer: raw inside ``answer``, ``rows`` without the huge ``entity`` block Hesi embeds in each."""
+    """One answer: the raw ``body``, and per row its members still as JSON, since Hesi embeds a huge ``entity`` block in each."""
 
-    answer: Answer
+    body: bytes
     object_type: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Raw]]
 
 
 def invoice_refs(client: HesiClient, flow_ids: Iterable[str]) -> Iterator[tuple[Answer, list[InvoiceRef]]]:
@@ -52,15 +56,15 @@ def invoice_headers(client: HesiClient, refs: Iterable[InvoiceRef]) -> Iterator[
         by_type[ref.object_type].append(ref.invoice_id)
     for object_type, invoice_ids in by_type.items():
         for ids in distinct_batches(invoice_ids, PAGE):
-            answer = client.answer(INVOICE_OBJECTS, ids={"type": object_type}, body={"ids": ids})
-            yield InvoiceBatch(answer, object_type, _rows(answer, "INVOICE.object.search"))
+            body = client.call(INVOICE_OBJECTS, ids={"type": object_type}, body={"ids": ids}).body
+            yield InvoiceBatch(body, object_type, _rows(INVOICE_OBJECTS, body))
 
 
 def invoice_lines(client: HesiClient, invoice_ids: Iterable[str]) -> Iterator[InvoiceBatch]:
     """The lines of VAT invoices, 100 invoices a call; ``masterId`` is the invoice. Unknown ids are missing."""
     for ids in distinct_batches(invoice_ids, PAGE):
-        answer = client.answer(INVOICE_LINES, body={"invoiceIds": ids})
-        yield InvoiceBatch(answer, VAT_INVOICE, _rows(answer, "INVOICE.detailBatch"))
+        body = client.call(INVOICE_LINES, body={"invoiceIds": ids}).body
+        yield InvoiceBatch(body, VAT_INVOICE, _rows(INVOICE_LINES, body))
 
 
 def _refs(value: Any) -> list[InvoiceRef]:
@@ -79,7 +83,16 @@ def _refs(value: Any) -> list[InvoiceRef]:
     return refs
 
 
-def _rows(answer: Answer, what: str) -> list[dict[str, Any]]:
-    if not all(isinstance(row, dict) for row in answer.value):
-        raise PayloadChanged(f"{what}: expected a list of objects in 'items'; ask Hesi")
-    return [{key: value for key, value in row.items() if key != "entity"} for row in answer.value]
+class _Rows(msgspec.Struct):
+    items: list[dict[str, Raw]]
+
+
+_DECODER = msgspec.json.Decoder(_Rows)
+
+
+def _rows(endpoint: Endpoint, body: bytes) -> list[dict[str, Raw]]:
+    try:
+        return _DECODER.decode(body).items
+    except msgspec.MsgspecError:
+        decode(endpoint, body)  # says what is wrong with the envelope; else the rows themselves are no objects
+    raise PayloadChanged(f"{endpoint.name}: expected a list of objects in 'items'; ask Hesi")

@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, Raw
+
 from etl.errors import NotAllowed
 from etl.hesi import invoices as invoice_calls
 from etl.hesi import loans as loan_calls
@@ -17,6 +20,7 @@ from etl.hesi import reference as calls
 from etl.hesi.client import HesiClient
 from etl.hesi.envelope import SourceRefused
 from etl.money import MoneyError, to_minor
+from etl.payload import Money
 from etl.reference import Department, Invoice, ListItem, Payee, Reference
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -67,26 +71,28 @@ def read_loan_owners(client: HesiClient, package_ids: Iterable[str], keep: Keep)
     return owners
 
 
-def read_invoices(client: HesiClient, flow_ids: Iterable[str], needs_items: Callable[[str], bool], keep: Keep) -> dict[str, Invoice]:
-    """Invoices of claims by id. ``needs_items`` says for which the item lines (rates) are worth a call.
+def read_invoices(
+    client: HesiClient, flow_ids: Iterable[str], keep: Keep, *, needs_header: Callable[[str], bool], needs_items: Callable[[str], bool]
+) -> dict[str, Invoice]:
+    """Invoices of claims by id; headers and item lines (rates) only where they decide something.
 
     A tenant without the invoice feature has none to read; the claims then carry Hesi's own tax and a finding.
     """
-    headers: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    headers: dict[str, tuple[str, dict[str, Raw]]] = {}
     try:
         refs = []
         for answer, some in invoice_calls.invoice_refs(client, flow_ids):
             keep("invoice-refs", answer.reply.body)
-            refs += some
+            refs += [ref for ref in some if needs_header(ref.invoice_id)]
         for batch in invoice_calls.invoice_headers(client, refs):
-            keep("invoice-headers", batch.answer.reply.body)
-            headers |= {str(row.get("id")): (batch.object_type, row) for row in batch.rows}
+            keep("invoice-headers", batch.body)
+            headers |= {_text(row.get("id")): (batch.object_type, row) for row in batch.rows}
         wanted = [id_ for id_, (kind, _) in headers.items() if kind == invoice_calls.VAT_INVOICE and needs_items(id_)]
         items: dict[str, list[tuple[str, str, int]]] = {}
         for batch in invoice_calls.invoice_lines(client, wanted):
-            keep("invoice-lines", batch.answer.reply.body)
+            keep("invoice-lines", batch.body)
             for row in batch.rows:
-                items.setdefault(str(row.get("masterId")), []).append(_item(row))
+                items.setdefault(_text(row.get("masterId")), []).append(_item(row))
     except (NotAllowed, SourceRefused):
         return {}
     return {id_: _invoice(id_, kind, row, items.get(id_, [])) for id_, (kind, row) in headers.items()}
@@ -125,55 +131,82 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: item for key, item in value.items() if isinstance(item, str) and item} if isinstance(value, dict) else {}
 
 
-def _find(row: Mapping[str, Any], *suffixes: str) -> Any:
-    """The first value whose key ends in one of the suffixes, in their order."""
-    for suffix in suffixes:
-        for key, value in row.items():
-            if key.endswith(f"_{suffix}") and value is not None:
-                return value
-    return None
-
-
-def _minor(value: Any) -> int | None:
-    """Minor units of a money object; None when there is none or it is unreadable (a finding of the VAT step, not a crash)."""
-    if not isinstance(value, dict) or value.get("standard") is None:
+def _value(raw: Raw | None) -> Any:
+    """A member's value; None where it is absent or unreadable (a finding of the VAT step, not a crash)."""
+    if raw is None:
         return None
     try:
-        return to_minor(str(value["standard"]), str(value.get("standardStrCode") or "CNY"))
-    except MoneyError:
+        return msgspec.json.decode(raw)
+    except msgspec.MsgspecError:
         return None
 
 
-def _instant(value: Any) -> int | None:
-    return int(value) if isinstance(value, int) and value > 0 else None
+def _text(raw: Raw | None) -> str:
+    value = _value(raw)
+    return value if isinstance(value, str) else ""
 
 
-def _rate(value: Any) -> str:
-    text = str(value or "").strip().removesuffix("%")
+_MONEY = msgspec.json.Decoder(Money | None)
+
+
+def _minor(raw: Raw | None) -> int | None:
+    """Minor units of a money object, exactly; None where there is none or it is unreadable."""
+    if raw is None:
+        return None
+    try:
+        money = _MONEY.decode(raw)
+        if money is None or money.standard is UNSET or bytes(money.standard) == b"null":  # type: ignore[call-overload]
+            return None
+        return to_minor(bytes(money.standard).decode().strip('" '), money.standardStrCode or "CNY")
+    except (msgspec.MsgspecError, MoneyError):
+        return None
+
+
+def _instant(raw: Raw | None) -> int | None:
+    value = _value(raw)
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _rate(raw: Raw | None) -> str:
+    text = str(_value(raw) or "").strip().removesuffix("%")
     return text if text.replace(".", "", 1).isdigit() and text.strip("0.") else ""
 
 
-def _item(row: Mapping[str, Any]) -> tuple[str, str, int]:
-    return str(row.get("id")), _rate(_find(row, "税率")), _minor(_find(row, "税额")) or 0
+def _by_suffix(row: Mapping[str, Raw]) -> dict[str, Raw]:
+    """``E_system_<type name>_<field>`` members by field: the type name changes with the kind of invoice."""
+    return {key.rpartition("_")[2]: value for key, value in row.items() if key.startswith("E_system_")}
 
 
-def _invoice(id_: str, object_type: str, row: Mapping[str, Any], items: list[tuple[str, str, int]]) -> Invoice:
-    category = _find(row, "发票类别")
-    tax = _minor(row.get("E_税额"))
-    face = next((_minor(value) for key, value in row.items() if key.startswith("E_system_") and key.endswith("_税额")), None)
+def _item(row: Mapping[str, Raw]) -> tuple[str, str, int]:
+    own = _by_suffix(row)
+    return _text(row.get("id")), _rate(own.get("税率")), _minor(own.get("税额")) or 0
+
+
+def _invoice(id_: str, object_type: str, row: Mapping[str, Raw], items: list[tuple[str, str, int]]) -> Invoice:
+    own = _by_suffix(row)
+
+    def first(*fields: str) -> Raw | None:
+        return next((own[field] for field in fields if field in own), None)
+
+    category = _text(own.get("发票类别"))
+    tax, face = _minor(row.get("E_税额")), _minor(own.get("税额"))
     if not items and (rate := _rate(row.get("E_税率"))):
         items = [("", rate, tax or face or 0)]
+    verified = _value(own.get("验真"))
+    kind = category if object_type == invoice_calls.VAT_INVOICE and category else object_type
+    if _text(own.get("介质")) == "纸质":
+        kind = f"{kind}:paper"
     return Invoice(
         id=id_,
-        kind=str(category) if object_type == invoice_calls.VAT_INVOICE and category else object_type,
-        gross_minor=_minor(_find(row, "价税合计", "金额")),
+        kind=kind,
+        gross_minor=_minor(first("价税合计", "金额")),
         tax_minor=tax if tax is not None else face,
-        fare_minor=_minor(_find(row, "票价")),
-        fuel_minor=_minor(_find(row, "燃油附加费")),
-        invoice_ms=_instant(_find(row, "发票日期", "填开日期")),
-        travel_ms=_instant(_find(row, "乘机时间", "乘车时间", "上车时间")),
-        buyer_tax_number=str(_find(row, "购买方纳税人识别号") or ""),
-        buyer_name=str(_find(row, "购买方名称") or ""),
-        verified=_find(row, "验真") if isinstance(_find(row, "验真"), bool) else None,
+        fare_minor=_minor(own.get("票价")),
+        fuel_minor=_minor(own.get("燃油附加费")),
+        invoice_ms=_instant(first("发票日期", "填开日期")),
+        travel_ms=_instant(first("乘机时间", "乘车时间", "上车时间")),
+        buyer_tax_number=_text(own.get("购买方纳税人识别号")),
+        buyer_name=_text(own.get("购买方名称")),
+        verified=verified if isinstance(verified, bool) else None,
         items=tuple(items),
     )

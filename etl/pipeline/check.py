@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 import pandas as pd
 
+from etl.erp import totals as totals_sql
 from etl.errors import ControlTotalMismatch
 from etl.money import exponent
 from etl.payload import page_items
@@ -34,7 +35,8 @@ def reconcile(run: Run) -> Checked:
     Differences are values here: the report shows them and the verdict is red; nothing is changed.
     """
     with run.step("reconcile") as facts:
-        totals = tie_out(run.sink.state_totals(), run.sink.posted_totals(), run.sink.drift_totals())
+        drifts = run.read(totals_sql.drift_totals)
+        totals = tie_out(run.read(totals_sql.state_totals), run.read(totals_sql.posted_totals), drifts)
         differences = [_total_text(total) for total in totals if total.difference]
         entries = _this_run(run)
         differences += _source_text(run, entries)
@@ -43,13 +45,13 @@ def reconcile(run: Run) -> Checked:
                         for row in accounts if Decimal(row["difference"])]
         run.ledger.add_totals(run.run_id, [total.as_row() for total in totals])
         run.ledger.add_account_totals(run.run_id, accounts)
-        run.ledger.add_findings(run.run_id, run.sink.reused_invoices(run.run_id), step="reconcile")
-        rejects, first_seen = run.sink.open_rejects()
+        run.ledger.add_findings(run.run_id, run.read(totals_sql.reused_invoices, run.run_id), step="reconcile")
+        rejects, first_seen = run.read(totals_sql.open_rejects)
         run.ledger.add_rejects(run.run_id, rejects, business_date=run.identity.run_day, first_seen=first_seen)
         _store_counts(run, entries)
         _store_findings(run)
-        states = Counter(dict(run.sink.state_counts()))
-        checked = Checked(differences, run.sink.drift_count(), int((rejects["disposition"] == "rejected").sum()), int((rejects["disposition"] == "held").sum()), states["waiting"])
+        states = Counter(run.read(totals_sql.state_counts))
+        checked = Checked(differences, len(drifts), int((rejects["disposition"] == "rejected").sum()), int((rejects["disposition"] == "held").sum()), states["waiting"])
         run.work.write_value("checked", checked)
         facts.rows_in = facts.rows_out = len(totals) + len(accounts)
     return checked
@@ -104,7 +106,7 @@ def _account_totals(run: Run) -> list[dict[str, str]]:
         lines = accepted.voucher_lines.merge(accepted.vouchers[["entry_no", "entry_kind", "company_code", "base_currency"]], on="entry_no", validate="many_to_one")
         parts.append(lines.groupby(keys, as_index=False)[["debit_minor", "credit_minor"]].sum())
     expected = pd.concat(parts, ignore_index=True).groupby(keys)[["debit_minor", "credit_minor"]].sum() if parts else pd.DataFrame()
-    actual = run.sink.account_totals(posted.batch_id)
+    actual = run.read(totals_sql.account_totals, posted.batch_id)
     rows = []
     for key in sorted({*expected.index, *actual}):
         scale = -exponent(key[3])

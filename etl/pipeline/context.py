@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from sqlalchemy.engine import Connection
 
 from etl import __version__
 from etl.config.load import load_mappings
@@ -22,6 +23,7 @@ from etl.config.mapping import Mappings
 from etl.config.settings import Settings
 from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
+from etl.erp.engine import reading
 from etl.errors import ConfigError
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
@@ -30,6 +32,8 @@ from etl.store.raw import RawStore
 from etl.store.work import WorkFolder
 
 log = logging.getLogger("etl")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -96,6 +100,11 @@ class Run:
         sink = DatabaseSink.open(self.settings.erp_url.get_secret_value())
         self._open.append(sink)
         return sink
+
+    def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer of one query on the ERP database."""
+        with reading(self.sink.engine) as connection:
+            return query(connection, *args, **kwargs)
 
     @cached_property
     def client(self) -> HesiClient:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from etl.erp.totals import open_requisitions
 from etl.errors import TooManyRejects
 from etl.pipeline.budgets import read_budgets
 from etl.pipeline.context import Run
 from etl.pipeline.transform import Counted
 from etl.reference import Reference
 from etl.steps.budget_match import BudgetIndex
-from etl.steps.check_budget import budget_rejects, budget_rows, decide
+from etl.steps.budget_outcome import budget_rejects, budget_rows
+from etl.steps.check_budget import decide
 from etl.steps.posting_rules import posting_rules
 from etl.steps.validate import validate, validation_rejects
 from etl.steps.validation_frames import join, slim_entries, slim_lines
@@ -21,7 +23,7 @@ def check_budgets(run: Run) -> int:
     with run.step("check_budget") as facts:
         reference = run.work.read_value("reference", Reference)
         policy = run.mappings.budget
-        budgets, hierarchies = read_budgets(run, reference, run.sink.open_requisitions())
+        budgets, hierarchies = read_budgets(run, reference, run.read(open_requisitions))
         index = BudgetIndex(budgets, hierarchies)
         chunks = list(run.work.chunks("map_fields"))
         run.work.reset("check_budget")
@@ -63,14 +65,16 @@ def validate_entries(run: Run) -> int:
         if not any(len(frame) for frame in claims):
             _stop_on_reject_rate(run, chunks, pd.DataFrame({"entry_no": []}))
             return 0
-        outcome = validate({"staged_claims": join(claims), "voucher_lines": join(lines)}, run.suites, latest_day=run.identity.run_day)
+        facts.rows_in = sum(len(frame) for frame in claims)
+        slim = {"staged_claims": join(claims), "voucher_lines": join(lines)}
+        del claims, lines
+        outcome = validate(slim, run.suites, latest_day=run.identity.run_day)
         run.ledger.add_validation(run.run_id, [result.as_row() for result in outcome.results])
         run.ledger.add_findings(run.run_id, outcome.findings, step="validate")
         for chunk in chunks:
             rejects = validation_rejects(outcome.failing, run.work.read_frame("map_fields", chunk, "entries"))
-            refused = outcome.failing[["entry_no"]].drop_duplicates().assign(disposition="rejected")
+            refused = outcome.failing.drop_duplicates("entry_no")[["entry_no", "disposition"]]
             run.work.write_frames("validate", chunk, {"rejects": rejects, "refused": refused})
-        facts.rows_in = sum(len(frame) for frame in claims)
         facts.rejected = outcome.failing["entry_no"].nunique()
         facts.rows_out = facts.rows_in - facts.rejected
         _stop_on_reject_rate(run, chunks, outcome.failing)

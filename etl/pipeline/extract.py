@@ -11,6 +11,7 @@ import msgspec
 
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
+from etl.periods import instant
 from etl.pipeline.context import Run
 from etl.store.raw import RawPage
 
@@ -99,7 +100,7 @@ class _Index:
         self.run.ledger.add_pages(
             self.run.run_id,
             [
-                {"n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": page.fetched_at_ms, "bytes": page.bytes,
+                {"n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": instant(page.fetched_at_ms), "bytes": page.bytes,
                  "claims": page.claims, "sha256": page.sha256, "path": f"raw/{self.run.run_id}/{page.file}"}
                 for number, page in enumerate(self.pages, start=1)
             ],

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 import pandas as pd
 
+from etl import __version__
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
 from etl.frames import REJECTS
 from etl.pipeline.context import Run
@@ -40,6 +41,9 @@ def load(run: Run) -> Posted:
             chunks=_chunks(run),
             watermarks=extracted.watermarks,
             number_template=run.settings.voucher_number_template,
+            mapping_sha256=run.identity.mapping_sha256,
+            expectations_sha256=run.identity.suites_sha256,
+            package_version=__version__,
         )
         receipt: LoadReceipt = run.sink.post(batch)
         posted = Posted(receipt.batch_id if receipt.vouchers else "", receipt.vouchers, receipt.lines)

@@ -101,11 +101,13 @@ def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Ref
     wanted = set(staged.payees["payee_id"]) | set(_platforms(run, staged))
     missing = sorted(payee for payee in wanted if payee and payee not in reference.payees)
     lines = staged.lines.index[staged.lines["claim"].isin(todo.index)]
-    uses = staged.invoices[staged.invoices["line"].isin(lines) & (staged.invoices["invoice_id"] != "")]
-    claims = staged.lines["claim"].to_numpy()[uses["line"].to_numpy()]
-    flow_ids = staged.claims["claim_id"].to_numpy()[claims]
-    unclear = set(uses.loc[(uses["tax_minor"] != 0) & ((uses["rate"] == "") | (uses["item_count"] > 1) | (uses["tax_minor"] == NO_AMOUNT)), "invoice_id"])
-    invoices = read_invoices(run.client, dict.fromkeys(flow_ids), unclear.__contains__, keep) if len(flow_ids) else {}
+    # An invoice whose deductible tax Hesi gives as 0 decides nothing; the others need their kind, some their items' rates.
+    uses = staged.invoices[staged.invoices["line"].isin(lines) & (staged.invoices["invoice_id"] != "") & (staged.invoices["tax_minor"] != 0)]
+    flow_ids = staged.claims["claim_id"].to_numpy()[staged.lines["claim"].to_numpy()[uses["line"].to_numpy()]]
+    unclear = uses.loc[(uses["rate"] == "") | (uses["item_count"] > 1) | (uses["tax_minor"] == NO_AMOUNT), "invoice_id"]
+    invoices = read_invoices(
+        run.client, dict.fromkeys(flow_ids), keep, needs_header=set(uses["invoice_id"]).__contains__, needs_items=set(unclear).__contains__
+    ) if len(flow_ids) else {}
     return LookUps(
         read_payees(run.client, missing, keep) if missing else {}, {package: owners[package] for package in packages if package in owners}, invoices
     )
@@ -126,7 +128,7 @@ def read_staged(run: Run, chunk: int) -> StagedClaims:
 def known_entries(known: pd.DataFrame) -> dict[tuple[str, str, int], Known]:
     """What the ERP knows, keyed for the mapping."""
     return {
-        (row.claim_id, row.entry_kind, row.part_no): Known(row.state, row.source_sha256, row.claim_code, row.company_code, row.currency)
+        (row.claim_id, row.entry_kind, row.part_no): Known(row.state, row.source_sha256, row.claim_code, row.company_code, row.currency, row.amount_minor)
         for row in known.itertuples(index=False)
     }
 

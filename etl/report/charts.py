@@ -104,9 +104,7 @@ def _budget(table: Table) -> Chart | None:
     return Chart("budget", svg, svg, tuple((i, names[i]) for i in range(2) if any(series[i])))
 
 
-def _draw(
-    kind: str, title: Pair, labels: Sequence[str], series: Sequence[Sequence[Any]], *, height: int = 0, **options: Any
-) -> str:
+def _draw(kind: str, title: Pair, labels: Sequence[str], series: Sequence[Sequence[Any]], *, height: int = 0, **options: Any) -> str:
     # Importing pygal costs 0.1 s; commands that write no report do not pay it.
     import pygal
     from pygal.style import Style
@@ -147,7 +145,8 @@ def _bare(root: ElementTree.Element, title: str) -> str:
     """The SVG without pygal's own style, script and comments; names of bars become tool-tips."""
     for parent in list(root.iter()):
         for child in list(parent):
-            if not isinstance(child.tag, str) or child.tag.removeprefix(_SVG) in ("defs", "style", "script", "title"):
+            tag: object = child.tag  # of a comment it is a function
+            if not isinstance(tag, str) or tag.removeprefix(_SVG) in ("defs", "style", "script", "title"):
                 parent.remove(child)
     for node in root.iter():
         node.attrib.pop("style", None)

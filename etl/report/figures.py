@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.exc import DBAPIError
 
 from etl.errors import ConfigError
 from etl.money import exponent
+from etl.redaction import redact
 from etl.report import sql
-from etl.report.figures_model import Column, Counts, RunFigures, RunHead, Table, Value
+from etl.report.figures_model import Column, Counts, Database, RunFigures, RunHead, Table, Value
 
 RECENT = 30
 AGE_BUCKETS = ((1, "0-1"), (3, "2-3"), (7, "4-7"), (30, "8-30"), (10**9, ">30"))
@@ -29,15 +31,27 @@ def build_figures(ledger: Engine, erp: Engine, run_id: str) -> RunFigures:
     Raises:
         ConfigError: the ledger does not know the run.
     """
-    with ledger.connect() as ledger_connection, erp.connect() as erp_connection:
-        head = _head(ledger_connection, run_id)
-        recent = _recent_runs(ledger_connection, run_id)
-        connections = {"ledger": ledger_connection, "erp": erp_connection}
-        tables = {query.key: _ask(connections[query.database], query, run_id, recent) for query in sql.QUERIES}
-        counts = _counts(ledger_connection, run_id)
+    with ledger.connect() as connection:
+        head = _head(connection, run_id)
+        recent = _recent_runs(connection, run_id)
+        counts = _counts(connection, run_id)
+        tables = _ask_all(connection, "ledger", run_id, recent)
+    unread = None
+    try:
+        with erp.connect() as connection:
+            tables |= _ask_all(connection, "erp", run_id, recent)
+    except DBAPIError as error:
+        # A run that stopped because of this database still needs its report; the page says what is missing.
+        unread = redact(f"{type(error.orig).__name__}: {error.orig}")
+        tables |= {query.key: Table(query.key, "erp", query.columns, (), query.sql) for query in sql.QUERIES if query.database == "erp"}
     tables["unpaid"] = _ageing(tables.pop("unpaid_days"), head.business_date)
     tables["tax_balance"] = _tax_balance(tables["tax_invoices"], tables["tax_rates"])
-    return RunFigures(head, counts, tables)
+    return RunFigures(head, counts, tables, unread)
+
+
+def _ask_all(connection: Connection, database: Database, run_id: str, recent: list[str]) -> dict[str, Table]:
+    queries = (query for query in sql.QUERIES if query.database == database)
+    return {query.key: _ask(connection, query, run_id, recent) for query in queries}
 
 
 def _head(connection: Connection, run_id: str) -> RunHead:
@@ -73,10 +87,7 @@ def _ask(connection: Connection, query: sql.Query, run_id: str, recent: list[str
     rows = connection.execute(statement, parameters)
     position = {column.key: i for i, column in enumerate(query.columns)}
     readers = [(_reader(column), position.get(column.currency, -1)) for column in query.columns]
-    typed = tuple(
-        tuple(read(value, str(row[at]) if at >= 0 else "") for value, (read, at) in zip(row, readers, strict=True))
-        for row in rows
-    )
+    typed = tuple(tuple(read(value, str(row[at]) if at >= 0 else "") for value, (read, at) in zip(row, readers, strict=True)) for row in rows)
     return Table(query.key, query.database, query.columns, typed, query.sql, query.complete)
 
 

@@ -91,11 +91,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """Everything the report of one run says; every figure comes from SQL."""
+    """Everything the report of one run says; every figure comes from SQL.
+
+    ``erp_unread`` names why the ERP database gave no answer; its tables are empty then. None = it answered.
+    """
 
     head: RunHead
     counts: Counts
     tables: Mapping[str, Table] = field(default_factory=dict)
+    erp_unread: str | None = None
 
     @property
     def differences(self) -> dict[str, Decimal]:

@@ -63,22 +63,27 @@ def render_html(figures: RunFigures, *, language: Language = "zh") -> str:
         }
         for section in SECTIONS
     ]
-    return _environment().get_template("report.html.j2").render(
-        language=language,
-        tag=LANGUAGE_TAGS[language],
-        policy=content_policy(),
-        css=Markup(css),  # noqa: S704 - our own file
-        word=word,
-        fold_above=FOLD_ABOVE,
-        head=figures.head,
-        kind=value_words("run_kind", figures.head.kind) or (figures.head.kind, figures.head.kind),
-        started=plain("instant", figures.head.started_at),
-        took=_took(figures),
-        verdict=verdict(figures),
-        answers=answers(figures),
-        counts=_counts(figures.counts),
-        sections=sections,
-        facts=_facts(figures),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            language=language,
+            tag=LANGUAGE_TAGS[language],
+            policy=content_policy(),
+            css=Markup(css),  # noqa: S704 - our own file
+            word=word,
+            fold_above=FOLD_ABOVE,
+            head=figures.head,
+            erp_unread=figures.erp_unread,
+            kind=value_words("run_kind", figures.head.kind) or (figures.head.kind, figures.head.kind),
+            started=plain("instant", figures.head.started_at),
+            took=_took(figures),
+            verdict=verdict(figures),
+            answers=answers(figures),
+            counts=_counts(figures.counts),
+            sections=sections,
+            facts=_facts(figures),
+        )
     )
 
 

@@ -29,6 +29,7 @@ def render_json(figures: RunFigures) -> bytes:
         "counts": {form: {m: n for (f, m), n in counts.values.items() if f == form} for form in counts.forms},
         "counts_gap": {form: counts.gap(form) for form in counts.forms},
         "differences": figures.differences,
+        "erp_unread": figures.erp_unread,
         "tables": {
             key: {
                 "title": dict(zip(("zh", "en"), word(f"t.{key}"), strict=True)),

@@ -25,9 +25,7 @@ SECTIONS = (
     Section("proof", ("vouchers",), ("validation", "steps")),
 )
 # Lists of things become cards on a phone; matrices of numbers scroll inside their own box.
-STACKED = frozenset(
-    {"causes", "rejects", "repeaters", "shifted", "remarks", "drift", "paid_not_posted", "write_back_open"}
-)
+STACKED = frozenset({"causes", "rejects", "repeaters", "shifted", "remarks", "drift", "paid_not_posted", "write_back_open"})
 # Columns the page leaves out to stay readable; the XLSX and JSON have them all.
 HIDDEN = {
     "rejects": frozenset({"fix", "retry", "company_code", "step"}),

@@ -1,7 +1,7 @@
 """The report's words: one for one idea, Chinese first, English beside it.
 
-``WORDS[key]`` is (zh, en). Prefixes: ``t.`` table titles, ``how.`` how a table was computed, ``c.`` columns,
-``m.`` measures, ``e.`` values. :func:`value_words` turns a stored code into words.
+Keys of :func:`word`: ``t.`` table titles, ``how.`` how a table was computed, ``c.`` columns, else fixed texts.
+:func:`value_words` turns a stored code into words.
 """
 
 from __future__ import annotations
@@ -9,146 +9,12 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from etl.rejects import CATALOGUE, OWNER_NAMES
+from etl.report.table_words import TABLE_WORDS
 
 Language: TypeAlias = Literal["zh", "en"]
 LANGUAGES: tuple[Language, Language] = ("zh", "en")
 LANGUAGE_TAGS: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
 Pair: TypeAlias = tuple[str, str]
-
-_TABLES: dict[str, tuple[str, str, str, str]] = {
-    "totals_by_currency": (
-        "金额合计", "Totals by currency",
-        "各币种下，下表各列相加。", "The table below, added up per currency.",
-    ),
-    "totals": (
-        "金额核对", "Money tie-out",
-        "来源合计由另一段程序从原始页面重新相加；已过账由 SQL 从 ERP 读回；差额 = 来源 - 已过账 - 暂存 - 退回 - 跳过 - 等待。",
-        "Source is added up again from the raw pages by separate code, posted is read back from the ERP by SQL; "
-        "difference = source - posted - held - rejected - skipped - waiting.",
-    ),
-    "account_totals": (
-        "按科目核对", "Tie-out by account",
-        "应有借贷来自生成的分录，实有借贷由 SQL 从 ERP 读回，按科目比较。",
-        "Expected comes from the voucher lines made, posted is read back from the ERP by SQL, compared per account.",
-    ),
-    "departments": (
-        "按部门", "By department",
-        "本次过账的费用凭证：借方分录按部门辅助核算汇总；税额等没有部门的分录单列，合计等于借方合计。",
-        "Expense vouchers of this run: debit lines by their department; lines without one (tax) stand apart, "
-        "so that the column adds up to all debits.",
-    ),
-    "fee_types": (
-        "按费用类型", "By expense type",
-        "本次过账的费用凭证：借方分录的来源明细按费用类型和科目汇总。",
-        "Expense vouchers of this run: source lines of the debits by expense type and account.",
-    ),
-    "vouchers": (
-        "本次过账的凭证", "Vouchers posted by this run",
-        "本次过账批次的凭证按公司、账簿、期间和凭证字计数，列出首号、末号和断号数。",
-        "Vouchers of this run's posting batches by company, book, period and word, with first and last number and gaps.",
-    ),
-    "causes": (
-        "未过账原因", "Not posted, by cause",
-        "本次未过账的单据按规则、负责方和币种分组；到期日 = 首次出现日 + 该规则的处理天数。",
-        "Entries not posted in this run by rule, owner and currency; due = day first seen + days the rule allows.",
-    ),
-    "rejects": (
-        "未过账单据", "Not posted, claim by claim",
-        "运行台账中本次退回和暂存的每一条，最久的在前；姓名已遮盖。",
-        "Every rejected or held entry of this run in the run ledger, oldest first; names are masked.",
-    ),
-    "repeaters": (
-        "反复出现", "Top repeaters",
-        "最近 30 次同类运行中，有两张以上不同单据未过账的提单人（按部门区分）。",
-        "Claimants (by department) with two or more different claims not posted in the last 30 runs of this kind.",
-    ),
-    "budget": (
-        "预算", "Budget",
-        "可用 = 预算 - 已用 - 在途；已计入节点的单据不再扣减；控制方式来自合思，处理方式由策略决定。",
-        "Available = budget - used - in flight; a claim the node already counts is not subtracted again; "
-        "the control is Hesi's, what happens is the policy's decision.",
-    ),
-    "shifted": (
-        "顺延期间的凭证", "Vouchers moved to another date",
-        "本次过账且凭证日期不同于业务发生日期的凭证，两个日期都列出。",
-        "Vouchers of this run whose date differs from the day of the event; both dates are shown.",
-    ),
-    "rates": (
-        "使用的汇率", "Exchange rates used",
-        "本次外币分录按币种和汇率汇总；汇率取自单据，日期为业务发生日期的范围。",
-        "Foreign-currency lines of this run by currency and rate; the rate is the claim's own, "
-        "dates are the range of event days.",
-    ),
-    "residuals": (
-        "尾差分录", "Rounding difference lines",
-        "本次由尾差规则产生的分录。", "Lines of this run made by the residual rule.",
-    ),
-    "tax_rates": (
-        "可抵扣进项税（按税率）", "Deductible input tax by rate",
-        "本次带税率的分录：借方减贷方。", "Lines of this run that carry a tax rate: debits less credits.",
-    ),
-    "tax_invoices": (
-        "发票税额（按票种）", "Invoice tax by kind",
-        "本次过账凭证所附发票的金额与票面税额。", "Amount and face tax of the invoices booked by this run.",
-    ),
-    "tax_balance": (
-        "进项税：可抵扣与不可抵扣", "Input tax: deductible or not",
-        "票面税额和可抵扣税额由下面两张表按公司和币种相加；不可抵扣 = 票面税额 - 可抵扣税额。",
-        "Face tax and deductible tax are the two tables below, added up per company and currency; "
-        "not deductible = face tax - deductible tax.",
-    ),
-    "invoice_repeats": (
-        "疑似重复发票", "Possible duplicate invoices",
-        "本次使用的发票，在所有公司、所有年度的凭证中出现于一张以上单据。",
-        "Invoices used by this run that stand on more than one claim in any company and year.",
-    ),
-    "remark_groups": (
-        "提示汇总", "Remarks by rule",
-        "本次检查提示按规则和币种分组；提示不影响过账。",
-        "Remarks of this run by rule and currency; a remark changes no posting.",
-    ),
-    "remarks": (
-        "提示明细", "Remarks, claim by claim",
-        "运行台账中本次的每条提示。", "Every remark of this run in the run ledger.",
-    ),
-    "drift": (
-        "过账后有变动的单据", "Changed after posting",
-        "已过账而来源金额变动或单据消失；列出差异，不会再次过账。",
-        "Posted claims whose source changed or vanished since; listed, never posted again.",
-    ),
-    "paid_not_posted": (
-        "已付款未入账", "Paid but not posted",
-        "合思显示已支付或已归档，但凭证暂存、退回或等待计提。",
-        "Hesi says paid or archived, but the voucher is held, rejected or waits for its accrual.",
-    ),
-    "unpaid": (
-        "已入账未付款", "Posted but not paid",
-        "费用已过账而合思尚未支付的单据，按业务发生日至业务日期的天数分组。",
-        "Posted accruals that Hesi has not paid yet, by days from the event to the business date.",
-    ),
-    "write_back": (
-        "回写状态", "Write-back",
-        "回写队列按状态计数（全部历史）。", "The write-back outbox by status (all runs).",
-    ),
-    "write_back_open": (
-        "未完成的回写", "Write-back not done",
-        "回写队列中尚未完成的每一条；单据支付前保持待回写，不是错误。",
-        "Every outbox row not done; a claim stays pending until it is paid, which is no error.",
-    ),
-    "validation": (
-        "校验规则", "Rules checked",
-        "每条校验规则一行：检查行数与未通过行数，全部未通过的键在运行台账中。",
-        "One row per rule: rows checked and failed; all failing keys are in the run ledger.",
-    ),
-    "steps": (
-        "步骤用时", "Time per step",
-        "每个步骤每次尝试的用时、CPU 时间和行数。", "Wall time, CPU time and rows of each attempt of each step.",
-    ),
-    "trend": (
-        "最近的运行", "Recent runs",
-        "最近 30 次同类运行的单据数。", "Claim counts of the last 30 runs of this kind.",
-    ),
-}
 
 _PLAIN: dict[str, Pair] = {
     "title": ("运行报告", "Run report"),
@@ -182,7 +48,10 @@ _PLAIN: dict[str, Pair] = {
     "s.tax": ("税", "Tax"),
     "s.follow": ("后续：变动、付款、回写", "Follow-up: changes, payment, write-back"),
     "s.proof": ("可重现", "Reproducible"),
-    "counts.how": ("运行台账 run_count 按单据类型汇总；读取的每张单据恰好归入一项。", "run_count of the run ledger by form type; every claim read falls into exactly one part."),
+    "counts.how": (
+        "运行台账 run_count 按单据类型汇总；读取的每张单据恰好归入一项。",
+        "run_count of the run ledger by form type; every claim read falls into exactly one part.",
+    ),
     "chart.counts": ("本次单据去向", "Where this run's claims went"),
     "chart.money": ("金额去向（占来源合计的百分比）", "Where the money went (percent of source)"),
     "chart.causes": ("未过账原因（张数）", "Not posted by cause (entries)"),
@@ -200,44 +69,122 @@ _PLAIN: dict[str, Pair] = {
     "head.business_date": ("业务日期", "Business date"),
     "head.started": ("开始", "Started"),
     "head.took": ("用时", "Took"),
-    "downloads": ("同一份数据：run-report.xlsx（第二张表是全部查询）、run-report.json", "The same data: run-report.xlsx (second sheet: every query), run-report.json"),
+    "downloads": (
+        "同一份数据：run-report.xlsx（第二张表是全部查询）、run-report.json",
+        "The same data: run-report.xlsx (second sheet: every query), run-report.json",
+    ),
+    "erp_unread": ("ERP 数据库没有应答，来自它的各表为空：", "The ERP database gave no answer; its tables are empty: "),
     "no_previous": ("没有", "none"),
-    "cut": ("见右侧表格", "see table"),
 }
 
 _COLUMNS: dict[str, Pair] = {
-    "entry_kind": ("凭证类型", "Kind"), "company_code": ("公司", "Company"), "currency": ("币种", "Currency"),
-    "account_code": ("科目", "Account"), "source": ("来源合计", "Source"), "posted": ("已过账", "Posted"),
-    "held": ("暂存", "Held"), "rejected": ("退回", "Rejected"), "skipped": ("跳过", "Skipped"),
-    "waiting": ("等待计提", "Waiting"), "difference": ("差额", "Difference"), "drift": ("过账后变动", "Drift"),
-    "expected_debit": ("应有借方", "Expected debit"), "expected_credit": ("应有贷方", "Expected credit"),
-    "posted_debit": ("实有借方", "Posted debit"), "posted_credit": ("实有贷方", "Posted credit"),
-    "rule": ("规则", "Rule"), "disposition": ("状态", "Status"), "owner": ("负责", "Owner"), "claims": ("张数", "Claims"),
-    "amount": ("金额", "Amount"), "due_date": ("到期", "Due"), "days_open": ("已等天数", "Days open"), "fix": ("怎么办", "What to do"),
-    "retry": ("可否重试", "Safe to retry"), "claim_code": ("单号", "Claim"), "claimant_name": ("提单人", "Claimant"),
-    "department_code": ("部门", "Department"), "department_name": ("部门名称", "Department name"), "reason": ("原因", "Reason"),
-    "step": ("步骤", "Step"), "rules": ("规则数", "Rules"), "runs": ("运行次数", "Runs"), "node_name": ("节点", "Node"),
-    "period": ("期间", "Period"), "budget": ("预算", "Budget"), "used": ("已用", "Used"), "in_flight": ("在途", "In flight"),
-    "this_run": ("本次", "This run"), "available": ("可用", "Available"), "over_percent": ("超出 %", "Over %"),
-    "control": ("控制", "Control"), "verdict": ("结论", "Verdict"), "policy": ("策略", "Policy"), "node_id": ("节点编号", "Node id"),
-    "remarks": ("条数", "Remarks"), "detail": ("说明", "Detail"), "suite": ("规则集", "Suite"), "column": ("字段", "Column"),
-    "severity": ("级别", "Severity"), "evaluated": ("检查", "Checked"), "failed": ("未通过", "Failed"), "success": ("结果", "Result"),
-    "attempt": ("次", "Attempt"), "seconds": ("用时（秒）", "Seconds"), "cpu_seconds": ("CPU（秒）", "CPU seconds"),
-    "rows_in": ("进", "In"), "rows_out": ("出", "Out"), "run_id": ("运行编号", "Run id"), "started_at": ("开始", "Started"),
-    "status": ("状态", "Status"), "vouchers": ("凭证", "Vouchers"), "lines": ("分录", "Lines"), "debit": ("借方", "Debit"),
-    "credit": ("贷方", "Credit"), "fee_type_code": ("费用类型", "Expense type"), "sources": ("明细", "Source lines"),
-    "book_code": ("账簿", "Book"), "first_no": ("首号", "First no."), "last_no": ("末号", "Last no."), "gaps": ("断号", "Gaps"),
-    "voucher_word": ("字", "Word"), "voucher_no": ("号", "No."), "original_date": ("业务日期", "Event date"),
-    "voucher_date": ("凭证日期", "Voucher date"), "fx_rate": ("汇率", "Rate"), "from_date": ("最早", "From"), "to_date": ("最晚", "To"),
-    "amount_fc": ("原币金额", "Foreign amount"), "base_currency": ("本位币", "Base currency"), "base_amount": ("本位币金额", "Base amount"),
-    "face_tax": ("票面税额", "Face tax"), "deductible": ("可抵扣", "Deductible"), "not_deductible": ("不可抵扣", "Not deductible"),
-    "tax_code": ("税码", "Tax code"), "tax_rate": ("税率 %", "Rate %"), "tax": ("税额", "Tax"), "invoice_kind": ("票种", "Invoice kind"),
-    "invoices": ("发票", "Invoices"), "invoice_id": ("发票标识", "Invoice"), "uses": ("单据数", "Claims"),
-    "first_claim": ("单据一", "One claim"), "last_claim": ("单据二", "Another"), "posted_amount": ("已过账金额", "Posted"),
-    "source_amount": ("来源现值", "Source now"), "cause": ("原因", "Cause"), "found_on": ("发现日", "Found"), "state": ("入账状态", "State"),
-    "hesi_state": ("合思状态", "Hesi state"), "event_date": ("业务日期", "Event date"), "age": ("天数", "Age (days)"),
-    "voucher_number": ("凭证号", "Voucher no."), "fiscal_period": ("记账期间", "Period"), "created_at": ("产生于", "Since"),
-    "measure": ("环节", "Measure"), "form_type": ("单据类型", "Form type"), "value": ("张数", "Claims"),
+    "entry_kind": ("凭证类型", "Kind"),
+    "company_code": ("公司", "Company"),
+    "currency": ("币种", "Currency"),
+    "account_code": ("科目", "Account"),
+    "source": ("来源合计", "Source"),
+    "posted": ("已过账", "Posted"),
+    "held": ("暂存", "Held"),
+    "rejected": ("退回", "Rejected"),
+    "skipped": ("跳过", "Skipped"),
+    "waiting": ("等待计提", "Waiting"),
+    "difference": ("差额", "Difference"),
+    "drift": ("过账后变动", "Drift"),
+    "expected_debit": ("应有借方", "Expected debit"),
+    "expected_credit": ("应有贷方", "Expected credit"),
+    "posted_debit": ("实有借方", "Posted debit"),
+    "posted_credit": ("实有贷方", "Posted credit"),
+    "rule": ("规则", "Rule"),
+    "disposition": ("状态", "Status"),
+    "owner": ("负责", "Owner"),
+    "claims": ("张数", "Claims"),
+    "amount": ("金额", "Amount"),
+    "due_date": ("到期", "Due"),
+    "days_open": ("已等天数", "Days open"),
+    "fix": ("怎么办", "What to do"),
+    "retry": ("可否重试", "Safe to retry"),
+    "claim_code": ("单号", "Claim"),
+    "claimant_name": ("提单人", "Claimant"),
+    "department_code": ("部门", "Department"),
+    "department_name": ("部门名称", "Department name"),
+    "reason": ("原因", "Reason"),
+    "step": ("步骤", "Step"),
+    "rules": ("规则数", "Rules"),
+    "runs": ("运行次数", "Runs"),
+    "node_name": ("节点", "Node"),
+    "period": ("期间", "Period"),
+    "budget": ("预算", "Budget"),
+    "used": ("已用", "Used"),
+    "in_flight": ("在途", "In flight"),
+    "this_run": ("本次", "This run"),
+    "available": ("可用", "Available"),
+    "over_percent": ("超出 %", "Over %"),
+    "control": ("控制", "Control"),
+    "verdict": ("结论", "Verdict"),
+    "policy": ("策略", "Policy"),
+    "node_id": ("节点编号", "Node id"),
+    "remarks": ("条数", "Remarks"),
+    "detail": ("说明", "Detail"),
+    "suite": ("规则集", "Suite"),
+    "column": ("字段", "Column"),
+    "severity": ("级别", "Severity"),
+    "evaluated": ("检查", "Checked"),
+    "failed": ("未通过", "Failed"),
+    "success": ("结果", "Result"),
+    "attempt": ("次", "Attempt"),
+    "seconds": ("用时（秒）", "Seconds"),
+    "cpu_seconds": ("CPU（秒）", "CPU seconds"),
+    "rows_in": ("进", "In"),
+    "rows_out": ("出", "Out"),
+    "run_id": ("运行编号", "Run id"),
+    "started_at": ("开始", "Started"),
+    "status": ("状态", "Status"),
+    "vouchers": ("凭证", "Vouchers"),
+    "lines": ("分录", "Lines"),
+    "debit": ("借方", "Debit"),
+    "credit": ("贷方", "Credit"),
+    "fee_type_code": ("费用类型", "Expense type"),
+    "sources": ("明细", "Source lines"),
+    "book_code": ("账簿", "Book"),
+    "first_no": ("首号", "First no."),
+    "last_no": ("末号", "Last no."),
+    "gaps": ("断号", "Gaps"),
+    "voucher_word": ("字", "Word"),
+    "voucher_no": ("号", "No."),
+    "original_date": ("业务日期", "Event date"),
+    "voucher_date": ("凭证日期", "Voucher date"),
+    "fx_rate": ("汇率", "Rate"),
+    "from_date": ("最早", "From"),
+    "to_date": ("最晚", "To"),
+    "amount_fc": ("原币金额", "Foreign amount"),
+    "base_currency": ("本位币", "Base currency"),
+    "base_amount": ("本位币金额", "Base amount"),
+    "face_tax": ("票面税额", "Face tax"),
+    "deductible": ("可抵扣", "Deductible"),
+    "not_deductible": ("不可抵扣", "Not deductible"),
+    "tax_code": ("税码", "Tax code"),
+    "tax_rate": ("税率 %", "Rate %"),
+    "tax": ("税额", "Tax"),
+    "invoice_kind": ("票种", "Invoice kind"),
+    "invoices": ("发票", "Invoices"),
+    "invoice_id": ("发票标识", "Invoice"),
+    "uses": ("单据数", "Claims"),
+    "first_claim": ("单据一", "One claim"),
+    "last_claim": ("单据二", "Another"),
+    "posted_amount": ("已过账金额", "Posted"),
+    "source_amount": ("来源现值", "Source now"),
+    "cause": ("原因", "Cause"),
+    "found_on": ("发现日", "Found"),
+    "state": ("入账状态", "State"),
+    "hesi_state": ("合思状态", "Hesi state"),
+    "event_date": ("业务日期", "Event date"),
+    "age": ("天数", "Age (days)"),
+    "voucher_number": ("凭证号", "Voucher no."),
+    "fiscal_period": ("记账期间", "Period"),
+    "created_at": ("产生于", "Since"),
+    "measure": ("环节", "Measure"),
+    "form_type": ("单据类型", "Form type"),
+    "value": ("张数", "Claims"),
 }
 
 MEASURES: dict[str, tuple[str, str, str, str]] = {
@@ -268,10 +215,16 @@ MEASURE_GROUPS: tuple[tuple[Pair, tuple[str, ...]], ...] = (
 
 _VALUES: dict[str, dict[str, Pair]] = {
     "kind": {
-        "EXPENSE": ("费用", "Expense"), "PAYMENT": ("付款", "Payment"), "LOAN": ("借款", "Loan"), "RECEIPT": ("收款", "Receipt"),
+        "EXPENSE": ("费用", "Expense"),
+        "PAYMENT": ("付款", "Payment"),
+        "LOAN": ("借款", "Loan"),
+        "RECEIPT": ("收款", "Receipt"),
     },
     "form": {
-        "expense": ("报销", "Expense"), "loan": ("借款", "Loan"), "payment": ("付款", "Payment"), "receipt": ("收款", "Receipt"),
+        "expense": ("报销", "Expense"),
+        "loan": ("借款", "Loan"),
+        "payment": ("付款", "Payment"),
+        "receipt": ("收款", "Receipt"),
         "requisition": ("申请", "Requisition"),
     },
     "disposition": {"rejected": ("退回", "Rejected"), "held": ("暂存", "Held")},
@@ -286,7 +239,9 @@ _VALUES: dict[str, dict[str, Pair]] = {
     },
     "control": {"ALLOW": ("允许", "Allow"), "FORBID": ("禁止", "Forbid"), "IGNORED": ("忽略", "Ignore")},
     "budget_verdict": {
-        "within": ("预算内", "Within"), "over": ("超预算", "Over"), "unbudgeted": ("无预算", "Unbudgeted"),
+        "within": ("预算内", "Within"),
+        "over": ("超预算", "Over"),
+        "unbudgeted": ("无预算", "Unbudgeted"),
         "not_computed": ("未算出", "Not computed"),
     },
     "policy": {"warn": ("提醒", "Warn"), "hold": ("暂存", "Hold"), "reject": ("退回", "Reject")},
@@ -294,18 +249,31 @@ _VALUES: dict[str, dict[str, Pair]] = {
     "passed": {"True": ("通过", "Passed"), "False": ("未通过", "Failed")},
     "drift_cause": {"changed": ("来源已变", "Changed"), "vanished": ("来源消失", "Vanished")},
     "outbox": {
-        "PENDING": ("待回写", "Pending"), "RETRY": ("重试中", "Retrying"), "FAILED": ("失败", "Failed"), "BLOCKED": ("受阻", "Blocked"),
+        "PENDING": ("待回写", "Pending"),
+        "RETRY": ("重试中", "Retrying"),
+        "FAILED": ("失败", "Failed"),
+        "BLOCKED": ("受阻", "Blocked"),
         "DONE": ("已回写", "Done"),
     },
     "verdict": {"green": ("全部过账", "Green"), "amber": ("部分未过账", "Amber"), "red": ("失败", "Red")},
     "run_kind": {
-        "nightly": ("夜间", "Nightly"), "incremental": ("增量", "Incremental"), "full": ("全量", "Full"), "replay": ("重放", "Replay"),
-        "reconcile": ("核对", "Reconcile"), "reference": ("基础资料", "Reference"),
+        "nightly": ("夜间", "Nightly"),
+        "incremental": ("增量", "Incremental"),
+        "full": ("全量", "Full"),
+        "replay": ("重放", "Replay"),
+        "reconcile": ("核对", "Reconcile"),
+        "reference": ("基础资料", "Reference"),
     },
     "step": {
-        "extract": ("读取", "extract"), "stage": ("整理", "stage"), "map_fields": ("映射", "map_fields"),
-        "check_budget": ("预算检查", "check_budget"), "validate": ("校验", "validate"), "load": ("过账", "load"),
-        "reconcile": ("核对", "reconcile"), "write_back": ("回写", "write_back"), "report": ("报告", "report"),
+        "extract": ("读取", "extract"),
+        "stage": ("整理", "stage"),
+        "map_fields": ("映射", "map_fields"),
+        "check_budget": ("预算检查", "check_budget"),
+        "validate": ("校验", "validate"),
+        "load": ("过账", "load"),
+        "reconcile": ("核对", "reconcile"),
+        "write_back": ("回写", "write_back"),
+        "report": ("报告", "report"),
     },
 }
 _RETRY: Pair = ("可以，不会重复过账", "Yes, cannot post twice")
@@ -315,9 +283,9 @@ def word(key: str) -> Pair:
     """Both forms of a fixed text; KeyError for an unknown key, so that a missing word fails a test."""
     prefix, _, name = key.partition(".")
     if prefix == "t":
-        return _TABLES[name][0], _TABLES[name][1]
+        return TABLE_WORDS[name][0], TABLE_WORDS[name][1]
     if prefix == "how":
-        return _TABLES[name][2], _TABLES[name][3]
+        return TABLE_WORDS[name][2], TABLE_WORDS[name][3]
     return _COLUMNS[name] if prefix == "c" else _PLAIN[key]
 
 

@@ -34,9 +34,7 @@ class ReportFiles:
     json: Path
 
 
-def write_report(
-    ledger: RunLedger, erp_engine: Engine, *, run_id: str, folder: Path, language: Language = "zh"
-) -> ReportFiles:
+def write_report(ledger: RunLedger, erp_engine: Engine, *, run_id: str, folder: Path, language: Language = "zh") -> ReportFiles:
     """Files ``<folder>/<run_id>/run-report.{html,xlsx,json}`` and a copy of the page at ``<folder>/latest.html``.
 
     Each is written beside its place and renamed, so that a reader never sees half of one; mode 0600.

@@ -40,13 +40,14 @@ class Accruals:
 
 
 def book_accruals(
-    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures
+    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, budget_by_approval: bool = False
 ) -> Accruals:
     """Books the accrual of each entry in ``rows`` and returns what the voucher headers need.
 
     Args:
         entries: all entries of the company; ``claim`` = row of ``staged.claims``, ``voucher_day`` is resolved.
         rows: row numbers of the EXPENSE entries to book.
+        budget_by_approval: budget periods are chosen by the approval day instead of the expense day.
     """
     claims = entries["claim"].to_numpy()
     entry_of = np.full(len(staged.claims), -1)
@@ -65,7 +66,7 @@ def book_accruals(
     _book_payables(book, entries, entry_of, staged, rules, failures, employee, fx)
     _book_residual(book, entries, rows, lines, staged, rules)
     return Accruals(
-        labels, fx, tax.invoices, _budget_lines(entries, lines, shared, staged), tax.findings, tax.distinct, employee
+        labels, fx, tax.invoices, _budget_lines(entries, shared, staged, by_approval=budget_by_approval), tax.findings, tax.distinct, employee
     )
 
 
@@ -393,7 +394,7 @@ def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd
     book.add_sources(handles, source_line_id="residual", amount_minor=difference[off], rule=f"{rules.place}:residual")
 
 
-def _budget_lines(entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims) -> pd.DataFrame:
+def _budget_lines(entries: pd.DataFrame, shared: SharedLines, staged: StagedClaims, *, by_approval: bool) -> pd.DataFrame:
     entry, line = shared.entry, shared.line
     claims = entries["claim"].to_numpy()[entry]
     fee_ms = staged.lines["fee_ms"].to_numpy()[line]
@@ -410,7 +411,7 @@ def _budget_lines(entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLine
             "project_id": shared.share_column(project[0], staged) if len(project) else np.full(len(entry), "", dtype=object),
             "employee_id": staged.claims["submitter_id"].to_numpy()[claims],
             "account_code": shared.account,
-            "day": np.where(fee_ms == NO_INSTANT, entries["event_day"].to_numpy()[entry], (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
+            "day": np.where((fee_ms == NO_INSTANT) | by_approval, entries["event_day"].to_numpy()[entry], (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
             "gross_minor": shared.net + shared.tax,
             "net_minor": shared.net,
             "currency": entries["currency"].to_numpy()[entry],

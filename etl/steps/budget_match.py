@@ -22,7 +22,6 @@ from etl.model_budget import LINE_COLUMNS, BudgetMoney, BudgetNode, BudgetPackag
 UNBUDGETED = -1
 NO_REQUISITION = -1
 Ints: TypeAlias = npt.NDArray[np.int64]
-_Sample: TypeAlias = tuple[Mapping[str, str], str, int]
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ class BudgetIndex:
         self._hierarchies = hierarchies
         self._trees: list[_Tree] = []
         self._computing: list[tuple[BudgetPackage, int]] = []
+        self._chains: dict[str, dict[str, tuple[tuple[str, bool], ...]]] = {}
+        self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
         self.cells: list[Cell] = []
         for package in budgets.packages:
             if package.computed:
@@ -81,53 +82,59 @@ class BudgetIndex:
                 count as approved in the order of their numbers.
         """
         amounts = budget_lines[f"{basis}_minor"].to_numpy(np.int64)
-        combination, samples = self._combinations(budget_lines)
-        taken = [self._cells_of(line) for line in samples]
+        combination, taken = self._combinations(budget_lines)
         sizes = np.array([len(cells) for cells in taken], dtype=np.int64)
-        starts = np.cumsum(sizes) - sizes
         flat = np.array([cell for cells in taken for cell in cells], dtype=np.int64)
-        times = sizes[combination] if len(samples) else np.empty(0, np.int64)
+        times = sizes[combination]
         line = np.repeat(np.arange(len(budget_lines)), times)
         nth = np.arange(len(line)) - np.repeat(np.cumsum(times) - times, times)
+        keys, amount = summed(
+            budget_lines["entry_no"].to_numpy(np.int64)[line],
+            flat[(np.cumsum(sizes) - sizes)[combination[line]] + nth],
+            self._requisition(budget_lines)[line],
+            amounts=amounts[line],
+        )
         rows = pd.DataFrame(
             {
-                "entry_no": budget_lines["entry_no"].to_numpy(np.int64)[line],
-                "cell": flat[starts[combination[line]] + nth] if len(line) else np.empty(0, np.int64),
-                "requisition": self._requisition(budget_lines)[line],
-                "amount_minor": amounts[line],
+                "entry_no": keys[0],
+                "cell": keys[1].astype(np.int32),
+                "requisition": keys[2].astype(np.int32),
+                "amount_minor": amount,
             }
         )
-        key = ["entry_no", "cell", "requisition"]
-        sums = rows.groupby(key, sort=False)["amount_minor"].sum().reset_index()
-        return Charges(sums, _entries(budget_lines, amounts, entries))
+        return Charges(rows, _entries(budget_lines, amounts, entries))
 
-    def _combinations(self, lines: pd.DataFrame) -> tuple[Ints, list[_Sample]]:
-        """Number of each line's combination, and one (values by kind, currency, day) per combination."""
+    def _combinations(self, lines: pd.DataFrame) -> tuple[Ints, list[tuple[int, ...]]]:
+        """Number of each line's combination of all that budgets look at, and the cells that take each combination."""
         days = lines["day"].to_numpy(np.int64)
-        keys = np.searchsorted(self._bounds, days, side="right").astype(np.int64)
-        for column in (*(LINE_COLUMNS[kind] for kind in self._kinds), "currency"):
-            codes, values = pd.factorize(lines[column])
+        spans = np.searchsorted(self._bounds, days, side="right")
+        keys = spans
+        names = [*(LINE_COLUMNS[kind] for kind in self._kinds), "currency"]
+        for name in names:
+            codes, values = pd.factorize(lines[name])
             # Numbering the pairs anew after each column keeps the key far from the end of int64.
             keys = np.unique(keys * max(len(values), 1) + codes, return_inverse=True)[1]
         _, first, combination = np.unique(keys, return_index=True, return_inverse=True)
-        columns = {kind: lines[LINE_COLUMNS[kind]].to_numpy()[first].tolist() for kind in self._kinds}
-        currencies = lines["currency"].to_numpy()[first].tolist()
-        samples: list[_Sample] = [
-            ({kind: str(values[i]) for kind, values in columns.items()}, str(currencies[i]), int(days[first[i]]))
-            for i in range(len(first))
-        ]
-        return combination.astype(np.int64), samples
+        columns = [lines[name].iloc[first].tolist() for name in names]
+        samples = zip(spans[first].tolist(), days[first].tolist(), *columns, strict=True)
+        return combination.astype(np.int64), [self._cells_of(span, day, values) for span, day, *values in samples]
 
-    def _cells_of(self, line: _Sample) -> list[int]:
-        values, currency, day = line
-        above = {kind: tuple(self._above(kind, value)) for kind, value in values.items()}
-        cells = [cell for tree in self._trees if tree.package.currency == currency for cell in tree.taking(above, day)]
-        cells += [
-            cell
-            for package, cell in self._computing
-            if package.currency == currency and package.first_day <= day <= package.last_day
-        ]
-        return cells or [UNBUDGETED]
+    def _cells_of(self, span: int, day: int, values: Sequence[str]) -> tuple[int, ...]:
+        """Cells that take lines of these values (one per kind, then the currency) in this span of like days."""
+        key = (span, *values)
+        if key not in self._known:
+            *of_kinds, currency = values
+            above = {kind: tuple(self._above(kind, value)) for kind, value in zip(self._kinds, of_kinds, strict=True)}
+            cells = [
+                cell for tree in self._trees if tree.package.currency == currency for cell in tree.taking(above, day)
+            ]
+            cells += [
+                cell
+                for package, cell in self._computing
+                if package.currency == currency and package.first_day <= day <= package.last_day
+            ]
+            self._known[key] = tuple(cells) or (UNBUDGETED,)
+        return self._known[key]
 
     def _above(self, kind: str, value: str) -> tuple[tuple[str, bool], ...]:
         known = self._chains.setdefault(kind, {})
@@ -139,10 +146,6 @@ class BudgetIndex:
         if not self.requisitions:
             return np.full(len(lines), NO_REQUISITION, dtype=np.int64)
         return pd.Index(self.requisitions).get_indexer(pd.Index(lines["requisition_id"])).astype(np.int64)
-
-    @cached_property
-    def _chains(self) -> dict[str, dict[str, tuple[tuple[str, bool], ...]]]:
-        return {}
 
     @cached_property
     def _kinds(self) -> list[str]:
@@ -204,6 +207,18 @@ class _Tree:
             return []
         money, cell = self.moneys[node_id][place]
         return [cell] if day <= money.period.last_day else []
+
+
+def summed(*keys: Ints, amounts: Ints) -> tuple[list[Ints], Ints]:
+    """Exact int64 sums per distinct combination of keys, sorted by the keys, the first one foremost."""
+    order = np.lexsort(keys[::-1])
+    ordered = [key[order] for key in keys]
+    if not len(order):
+        return ordered, amounts
+    fresh = np.ones(len(order), dtype=np.bool_)
+    fresh[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in ordered])
+    starts = np.flatnonzero(fresh)
+    return [key[starts] for key in ordered], np.add.reduceat(amounts[order], starts)
 
 
 def _entries(lines: pd.DataFrame, amounts: Ints, entries: pd.DataFrame | None) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from etl.config.budget_policy import BudgetPolicy
@@ -61,12 +62,21 @@ class Judged:
         rows = self.taken.loc[self.taken["verdict"].isin(_CODES)].sort_values(["verdict", "left_minor"], kind="stable")
         rows = rows.drop_duplicates(["entry", "verdict"]).sort_values(["entry", "verdict"], ascending=[True, False])
         actions = self.entries["action"].to_numpy(object)
+        standing = {cell: _standing(self.cells[cell]) for cell in rows["cell"].unique().tolist()}
         refused: dict[int, Bad] = {}
         passing: list[Bad] = []
         for row in rows.to_dict("records"):
-            entry, rule = int(row["entry"]), _CODES[row["verdict"]]
+            entry, rule, currency = int(row["entry"]), _CODES[row["verdict"]], self.cells[row["cell"]].package.currency
             action = actions[entry] if rule == "BUDGET_EXCEEDED" else policy.on_not_computed
-            bad = Bad(entry, action, rule, _reason(self.cells[row["cell"]], row, counted=self.counted))
+            reason = standing[row["cell"]]
+            if rule == "BUDGET_EXCEEDED":
+                charge, left = to_text(row["charge_minor"], currency), to_text(row["left_minor"], currency)
+                reason += (
+                    f"; this claim {charge}, counted there already"
+                    if self.counted
+                    else f"; this claim {charge}, left {left}"
+                )
+            bad = Bad(entry, action, rule, reason)
             if action == "warn":
                 passing.append(bad)
             else:
@@ -76,21 +86,28 @@ class Judged:
 
 def checks_of(judged: Judged) -> pd.DataFrame:
     """One row per budget and period touched, then one per company and currency without a budget."""
-    taken = judged.taken.merge(judged.entries[["company_code", "currency", "action"]], left_on="entry", right_index=True)
-    budgeted = taken["cell"] != UNBUDGETED
-    measures = {
-        "this_run": ("posted_minor", "sum"),
-        "verdict": ("verdict", "max"),
-        "claims": ("entry", "nunique"),
-        "actions": ("action", lambda actions: "/".join(sorted(set(actions)))),
-    }
-    touched = taken.loc[budgeted].groupby("cell").agg(**measures)
-    without = taken.loc[~budgeted].groupby(["company_code", "currency"]).agg(**measures)
-    rows = [_check(judged, judged.cells[cell], row) for cell, row in zip(touched.index.tolist(), _rows(touched), strict=True)]
-    rows += [
-        _row(row, source=judged.source, node_name=company, currency=currency)
-        for (company, currency), row in zip(without.index.tolist(), _rows(without), strict=True)
-    ]
+    entries, taken = judged.entries, judged.taken
+    entry, cell = taken["entry"].to_numpy(), taken["cell"].to_numpy()
+    book, books = pd.factorize(pd.MultiIndex.from_frame(entries[["company_code", "currency"]]))
+    # Without a budget the company takes the place of the cell, numbered below zero.
+    key = np.where(cell == UNBUDGETED, -1 - book[entry], cell)
+    action, actions = pd.factorize(entries["action"])
+    keys, place = np.unique(key, return_inverse=True)
+    this_run, worst = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int8)
+    np.add.at(this_run, place, taken["posted_minor"].to_numpy())
+    np.maximum.at(worst, place, taken["verdict"].to_numpy())
+    claims = np.bincount(place, minlength=len(keys))  # a claim is charged once per cell
+    followed: dict[int, list[str]] = {}
+    for code in np.unique(place * len(actions) + action[entry]).tolist():
+        followed.setdefault(code // len(actions), []).append(str(actions[code % len(actions)]))
+    rows = []
+    for i in [*np.flatnonzero(keys >= 0).tolist(), *np.flatnonzero(keys < 0)[::-1].tolist()]:
+        row = _Row(judged.source, int(this_run[i]), VERDICTS[worst[i]], "/".join(sorted(followed[i])), int(claims[i]))
+        if keys[i] >= 0:
+            rows.append(_check(judged.cells[keys[i]], row, counted=judged.counted))
+        else:
+            company, currency = books[-1 - keys[i]]
+            rows.append(row.check(node_name=company, currency=currency))
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
@@ -136,27 +153,31 @@ def budget_rows(checks: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {**{str(name): value for name, value in check.items() if name not in _AMOUNTS}, **amounts}
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+@dataclass(frozen=True)
+class _Row:
+    """What a check says whatever it is about."""
+
+    source: SourceKind
+    this_run: int
+    verdict: Verdict
+    policy: str
+    claims: int
+
+    def check(self, **values: object) -> dict[str, object]:
+        """A row of the checks with everything nobody says empty."""
+        empty = {**dict.fromkeys(_COLUMNS, ""), **dict.fromkeys(_AMOUNTS, 0), "over_percent": "0.00"}
+        ours = {"source": self.source, "verdict": self.verdict, "policy": self.policy, "claims": self.claims}
+        return {**empty, **ours, "this_run_minor": self.this_run, **values}
 
 
-def _row(row: Mapping[str, Any], **values: object) -> dict[str, object]:
-    """A check with everything it does not say empty."""
-    empty = {**dict.fromkeys(_COLUMNS, ""), **dict.fromkeys(_AMOUNTS, 0), "over_percent": "0.00"}
-    common = {"this_run_minor": row["this_run"], "verdict": VERDICTS[row["verdict"]], "policy": row["actions"]}
-    return {**empty, **common, "claims": row["claims"], **values}
-
-
-def _check(judged: Judged, cell: Cell, row: Mapping[str, Any]) -> dict[str, object]:
+def _check(cell: Cell, row: _Row, *, counted: bool) -> dict[str, object]:
     money, node, package = cell.money, cell.node, cell.package
     if money is None or node is None:
-        return _row(row, source=judged.source, node_id=package.package_id, node_name=package.name, currency=package.currency)
+        return row.check(node_id=package.package_id, node_name=package.name, currency=package.currency)
     in_flight = money.in_flight_minor + money.requisition_minor
     before = money.budget_minor - money.used_minor - in_flight
-    available = before if judged.counted else before - row["this_run"]
-    return _row(
-        row,
-        source=judged.source,
+    available = before if counted else before - row.this_run
+    return row.check(
         node_id=node.node_id,
         node_name=node.node_name,
         period=money.period.label,
@@ -178,22 +199,19 @@ def _over_percent(budget: int, available: int) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
-def _reason(cell: Cell, row: Mapping[Any, Any], *, counted: bool) -> str:
+def _standing(cell: Cell) -> str:
+    """What a budget stands at before the claims of this run: the same for every claim it concerns."""
     money, node, currency = cell.money, cell.node, cell.package.currency
     if money is None or node is None:
-        return f"{cell.package.name}: expected a computed budget, found Hesi still calculating it; wait for the next run"
-
-    def text(minor: int) -> str:
-        return to_text(minor, currency)
-
-    figures = f"budget {text(money.budget_minor)}, used {text(money.used_minor)}, in flight {text(money.in_flight_minor)}"
-    if counted:
-        standing = f"over by {text(-row['left_minor'])} with this claim's {text(row['charge_minor'])} included"
-    else:
-        standing = (
-            f"open requisitions {text(money.requisition_minor)}, {text(row['left_minor'])} left for this claim's "
-            f"{text(row['charge_minor'])}"
+        return (
+            f"{cell.package.name}: expected a computed budget, found Hesi still calculating it; wait for the next run"
         )
-    limit = text(money.budget_minor * node.over_rate_percent // 100)
-    control = f"control {node.control}, limit {node.over_rate_percent} % = {limit}"
-    return f"{node.node_name} {money.period.label}: {figures}, {standing} {currency}; {control}"
+    amounts = {
+        "budget": money.budget_minor,
+        "used": money.used_minor,
+        "in flight": money.in_flight_minor,
+        "open requisitions": money.requisition_minor,
+        f"limit {node.over_rate_percent} % =": money.budget_minor * node.over_rate_percent // 100,
+    }
+    figures = ", ".join(f"{name} {to_text(minor, currency)}" for name, minor in amounts.items())
+    return f"{node.node_name} {money.period.label}: {figures} {currency}, control {node.control}"

@@ -20,7 +20,7 @@ import pandas as pd
 
 from etl.config.budget_policy import BudgetPolicy
 from etl.model_budget import Budgets, Hierarchies
-from etl.steps.budget_match import NO_REQUISITION, UNBUDGETED, BudgetIndex, Cell, Charges
+from etl.steps.budget_match import NO_REQUISITION, UNBUDGETED, BudgetIndex, Cell, Charges, summed
 from etl.steps.budget_outcome import VERDICTS, Judged, checks_of, findings_of, rejects_of
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -70,17 +70,17 @@ def decide(index: BudgetIndex, charges: Sequence[Charges], policy: BudgetPolicy)
     """The verdicts over all charges of a run."""
     entries = pd.concat([chunk.entries for chunk in charges], ignore_index=True)
     entries = entries.sort_values(["approved_day", "entry_no"], ignore_index=True)
-    entries["action"] = entries["company_code"].map(policy.action).astype("str")
+    actions = entries["company_code"].map(policy.action).to_numpy(object)
     rows = pd.concat([chunk.rows for chunk in charges], ignore_index=True)
-    rows["entry"] = pd.Index(entries["entry_no"]).get_indexer(pd.Index(rows["entry_no"]))
-    rows = rows.sort_values(["entry", "cell", "requisition"], ignore_index=True)
+    place = pd.Index(entries["entry_no"]).get_indexer(pd.Index(rows["entry_no"]))
+    charged = _Charged(place, *(rows[name].to_numpy(np.int64) for name in ("cell", "requisition", "amount_minor")))
     book = _Book.of(index.cells)
     if index.budgets.source == "hesi":
-        taken = _as_it_stands(rows, book)
+        taken = _as_it_stands(charged, book)
     else:
-        taken = _one_after_the_other(rows, book, index=index, refuses=(entries["action"] != "warn").to_numpy(bool))
-    judged = Judged(index.budgets.source, index.cells, entries, taken)
-    worst = np.zeros(len(entries), dtype=np.int64)
+        taken = _one_after_the_other(charged, book, index=index, refuses=actions != "warn")
+    judged = Judged(index.budgets.source, index.cells, entries.assign(action=actions), taken)
+    worst = np.zeros(len(entries), dtype=np.int8)
     np.maximum.at(worst, taken["entry"].to_numpy(), taken["verdict"].to_numpy())
     refused, passing = judged.bad(policy)
     return BudgetOutcome(
@@ -111,28 +111,35 @@ class _Book:
         )
 
 
-def _as_it_stands(rows: pd.DataFrame, book: _Book) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Charged:
+    """Charges by place of the entry in order of approval, cell and requisition."""
+
+    entry: Ints
+    cell: Ints
+    requisition: Ints
+    amount: Ints
+
+
+def _as_it_stands(charged: _Charged, book: _Book) -> pd.DataFrame:
     """Every charge with the verdict of its node: the claims are in the node's figures already."""
-    rows = _per_cell(rows)
-    cell = rows["cell"].to_numpy()
+    (entry, cell), amount = summed(charged.entry, charged.cell, amounts=charged.amount)
     left = np.append(book.left, 0)[cell]  # UNBUDGETED picks the last
-    amount = rows["amount_minor"].to_numpy()
-    return _taken(rows, book, over=left < 0, charge=amount, left=left, posted=amount)
+    return _taken(entry, cell, book, over=left < 0, charge=amount, left=left, posted=amount)
 
 
-def _one_after_the_other(rows: pd.DataFrame, book: _Book, *, index: BudgetIndex, refuses: Flags) -> pd.DataFrame:
+def _one_after_the_other(charged: _Charged, book: _Book, *, index: BudgetIndex, refuses: Flags) -> pd.DataFrame:
     """Every charge after its requisition, with the verdict it gets when its turn comes.
 
     Only cells that cannot satisfy everybody need turns; in all others everybody is within whatever the order. A refused
     claim takes nothing from any budget; one that is only warned about takes what it costs.
     """
-    rows = _per_cell(rows.assign(amount_minor=_after_requisitions(rows, book, index)))
-    entry, cell, charge = (rows[name].to_numpy(np.int64) for name in ("entry", "cell", "amount_minor"))
+    (entry, cell), charge = _after_requisitions(charged, book, index)
     demand = np.zeros(len(book.left) + 1, dtype=np.int64)
     np.add.at(demand, cell, np.maximum(charge, 0))
     contested = np.append(book.computed & (demand[:-1] > book.left), False)
     left = np.append(book.left, 0).tolist()
-    over = np.zeros(len(rows), dtype=np.bool_)
+    over = np.zeros(len(entry), dtype=np.bool_)
     found = np.append(book.left, 0)[cell]
     refused = np.zeros(len(refuses), dtype=np.bool_)
     turns = np.flatnonzero(contested[cell])
@@ -147,32 +154,26 @@ def _one_after_the_other(rows: pd.DataFrame, book: _Book, *, index: BudgetIndex,
             continue
         for _, _, key, amount in charges:
             left[key] -= amount
-    return _taken(rows, book, over=over, charge=charge, left=found, posted=np.where(refused[entry], 0, charge))
+    return _taken(entry, cell, book, over=over, charge=charge, left=found, posted=np.where(refused[entry], 0, charge))
 
 
-def _per_cell(rows: pd.DataFrame) -> pd.DataFrame:
-    """One charge per claim and cell, in order of approval."""
-    return rows.groupby(["entry", "cell"], sort=True)["amount_minor"].sum().reset_index()
-
-
-def _after_requisitions(rows: pd.DataFrame, book: _Book, index: BudgetIndex) -> Ints:
-    """Charges less what an open requisition had already set aside for them, in order of approval.
+def _after_requisitions(charged: _Charged, book: _Book, index: BudgetIndex) -> tuple[list[Ints], Ints]:
+    """(entry, cell) and what is charged beyond what an open requisition had already set aside, in order of approval.
 
     A requisition gives no more than is open of it, and no more than the budget holds open requisitions; a claim that is
     refused later keeps its place in this row, which can only make the others look dearer.
     """
-    amount: Ints = rows["amount_minor"].to_numpy(np.int64)
-    requisition = rows["requisition"].to_numpy(np.int64)
-    if (requisition == NO_REQUISITION).all():
-        return amount
-    cell = rows["cell"].to_numpy(np.int64)
-    still_open = np.array([index.budgets.requisitions[key] for key in index.requisitions] + [0], dtype=np.int64)
-    claimed = pd.Series(amount).groupby([requisition, cell]).cumsum().to_numpy(np.int64)
-    covered = _steps(np.clip(claimed, 0, still_open[requisition]), [requisition, cell])
-    set_aside = np.append(book.requisition, 0)[cell]
-    covered_in_cell = pd.Series(covered).groupby(cell).cumsum().to_numpy(np.int64)
-    charge: Ints = amount - _steps(np.minimum(covered_in_cell, set_aside), [cell])
-    return charge
+    (entry, cell, requisition), amount = summed(
+        charged.entry, charged.cell, charged.requisition, amounts=charged.amount
+    )
+    if (requisition != NO_REQUISITION).any():
+        still_open = np.array([index.budgets.requisitions[key] for key in index.requisitions] + [0], dtype=np.int64)
+        claimed = pd.Series(amount).groupby([requisition, cell]).cumsum().to_numpy(np.int64)
+        covered = _steps(np.clip(claimed, 0, still_open[requisition]), [requisition, cell])
+        set_aside = np.append(book.requisition, 0)[cell]
+        covered_in_cell = pd.Series(covered).groupby(cell).cumsum().to_numpy(np.int64)
+        amount = amount - _steps(np.minimum(covered_in_cell, set_aside), [cell])
+    return summed(entry, cell, amounts=amount)
 
 
 def _steps(running: Ints, by: Sequence[Ints]) -> Ints:
@@ -182,17 +183,18 @@ def _steps(running: Ints, by: Sequence[Ints]) -> Ints:
     return steps
 
 
-def _taken(rows: pd.DataFrame, book: _Book, *, over: Flags, charge: Ints, left: Ints, posted: Ints) -> pd.DataFrame:
-    cell = rows["cell"].to_numpy(np.int64)
+def _taken(
+    entry: Ints, cell: Ints, book: _Book, *, over: Flags, charge: Ints, left: Ints, posted: Ints
+) -> pd.DataFrame:
     computed = np.append(book.computed, True)[cell]
-    names = np.select([cell == UNBUDGETED, ~computed, over], [1, 2, 3], 0)  # places in VERDICTS
+    verdict = np.select([cell == UNBUDGETED, ~computed, over], [1, 2, 3], 0)  # places in VERDICTS
     return pd.DataFrame(
         {
-            "entry": rows["entry"].to_numpy(np.int64),
-            "cell": cell,
+            "entry": entry.astype(np.int32),
+            "cell": cell.astype(np.int32),
             "charge_minor": charge,
             "posted_minor": posted,
             "left_minor": left,
-            "verdict": names.astype(np.int64),
+            "verdict": verdict.astype(np.int8),
         }
     )

@@ -77,7 +77,7 @@ class LineBook:
         starts = np.flatnonzero(np.append(True, entry[1:] != entry[:-1])) if len(entry) else np.empty(0, dtype=np.int64)
         line_no = np.arange(1, len(entry) + 1) - np.repeat(starts, np.diff(np.append(starts, len(entry))))
         accounts = look_up(self.rules.account, columns["account_code"][order], days[entry])
-        failures.add_where(entry, [None if account is not None else ("ACCOUNT_UNKNOWN", f"account {code} is not in chart {self.rules.mapping.chart} on the voucher date")
+        failures.add_where(entry, [None if account is not None or not code else ("ACCOUNT_UNKNOWN", f"account {code} is not in chart {self.rules.mapping.chart} on the voucher date")
                                    for account, code in zip(accounts, columns["account_code"][order], strict=True)])
         lines = VOUCHER_LINES.frame(
             {

@@ -70,6 +70,7 @@ class Known:
     claim_code: str = ""
     company_code: str = ""
     currency: str = ""
+    amount_minor: int = 0
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, company: CompanyMa
     _hold_foreign_numbers(entries, ready, failures)
     entries = _posting_days(entries, ready, rules, failures)
     book = LineBook(rules)
-    accruals = book_accruals(book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures)
+    accruals = book_accruals(book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures, budget_by_approval=context.mappings.budget.date == "approval")
     foreign = np.zeros(len(staged.claims), dtype=bool)
     lines = staged.lines
     local = lines["claim"].to_numpy()[lines["foreign_currency"].to_numpy() == ""]
@@ -425,10 +426,11 @@ def _carry_unreadable(staged: StagedClaims, context: MappingContext, first: int)
     for row in staged.rejects.itertuples(index=False):
         kind, part = _MAIN_KIND.get(row.form_type, ("EXPENSE", 0))
         posted = _is_posted(context, row.claim_id, kind, part)
-        found = context.known.get((row.claim_id, kind, part))
+        # What was posted is all that is known of its amount; the drift list shows it as changed by an unknown amount.
+        found = context.known.get((row.claim_id, kind, part), Known("", ""))
         entries.append(
-            (first + len(entries), row.claim_id, row.claim_code, row.form_type, "", "", 0, NO_INSTANT, kind, part, found.company_code if found else "",
-             found.currency if found else row.currency, row.amount_minor, NO_DAY, "", "", row.department_code, "", "drift" if posted else "rejected", row.raw_ref)
+            (first + len(entries), row.claim_id, row.claim_code, row.form_type, "unreadable", "", 0, NO_INSTANT, kind, part, found.company_code,
+             found.currency, found.amount_minor if posted else 0, NO_DAY, "", "", row.department_code, "", "drift" if posted else "rejected", row.raw_ref)
         )
         if not posted:
             rejects.append(tuple(row))
@@ -441,7 +443,10 @@ def _is_posted(context: MappingContext, claim_id: str, kind: str, part: int) -> 
 
 
 def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: MappingContext, first: int) -> MappedClaims:
-    """Entries the ERP knows of these claims and the source no longer gives rise to: deleted, nullified, sent back."""
+    """Entries the ERP knows of these claims and the source no longer gives rise to: deleted, nullified, sent back.
+
+    A posted one drifts down to nothing; an open one is gone.
+    """
     current = {key for part in parts for key in zip(part.entries["claim_id"], part.entries["entry_kind"], part.entries["part_no"].tolist(), strict=True)}
     claims = staged.claims.set_index("claim_id")[["form_type", "hesi_state", "source_updated_ms", "raw_ref"]]
     unreadable = set(staged.rejects["claim_id"])
@@ -452,7 +457,7 @@ def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: Mapping
         row = claims.loc[claim_id]
         entries.append(
             (first + len(entries), claim_id, found.claim_code, row["form_type"], row["hesi_state"], "", 0, int(row["source_updated_ms"]), kind, part_no, found.company_code,
-             found.currency, 0, NO_DAY, "", "", "", "", "gone", row["raw_ref"])
+             found.currency, 0, NO_DAY, "", "", "", "", "drift" if found.state == "posted" else "gone", row["raw_ref"])
         )
     return _without_vouchers(entries, [])
 

@@ -97,6 +97,11 @@ def parse_amount(raw: Raw | bytes | object, currency: str, where: str) -> int:
     """Minor units of a JSON amount, text or number; absent and null are 0 (section 6: all forms exact)."""
     if raw is UNSET:
         return 0
+    text = bytes(raw).strip(b'" ')  # type: ignore[call-overload]
+    whole_part, dot, fraction_part = text.partition(b".")
+    size = len(fraction_part)
+    if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 <= (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
+        return int(whole_part + fraction_part) * 10 ** (scale - size)  # nearly all amounts; the rest is judged below
     match = _AMOUNT.fullmatch(raw)  # type: ignore[arg-type]
     if match is None:
         text = bytes(raw)  # type: ignore[call-overload]
@@ -276,7 +281,7 @@ class _Rows:
                 get("total", 0), get("pay", 0), get("written_off", 0), get("company_paid", 0), form.voucherNo or "",
                 get("originals", 0), form.expenseLink or "",
                 form.repaymentDate if form.repaymentDate and form.repaymentDate != NO_DUE_DATE_MS else NO_INSTANT,
-                _text(form.expenseDepartment) or _text(form.loanDepartment), get("sha", ""), raw_ref,
+                _text(form.expenseDepartment) or _text(form.loanDepartment) or flow.ownerDefaultDepartment or "", get("sha", ""), raw_ref,
                 *(_text(getattr(form, key)) for key in self.form_fields),
             )
         )

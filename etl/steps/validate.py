@@ -62,7 +62,7 @@ class ValidationOutcome:
     """What the suites said.
 
     ``failing``: one row per (entry, critical rule it fails), in the order of the suites; columns entry_no, suite, rule,
-    reject_code, owner (Chinese name), reason. ``findings``: :data:`etl.frames.FINDINGS` of rules that only warn.
+    reject_code, disposition, owner (Chinese name), reason; the first of an entry decides. ``findings``: :data:`etl.frames.FINDINGS` of rules that only warn.
     """
 
     failing: pd.DataFrame
@@ -107,7 +107,7 @@ def validation_rejects(failing: pd.DataFrame, entries: pd.DataFrame) -> pd.DataF
         failing: :attr:`ValidationOutcome.failing`.
         entries: one chunk, as :data:`etl.frames.ENTRIES`.
     """
-    ours = failing.merge(entries, on="entry_no", how="inner", validate="many_to_one")
+    ours = failing.merge(entries.drop(columns="disposition"), on="entry_no", how="inner", validate="many_to_one")
     if ours.empty:
         return REJECTS.empty()
     key = ["claim_id", "entry_kind"]
@@ -115,7 +115,6 @@ def validation_rejects(failing: pd.DataFrame, entries: pd.DataFrame) -> pd.DataF
     reasons = ours.drop_duplicates([*key, "reason"]).groupby(key)["reason"].agg("; ".join)
     amounts = ours.drop_duplicates("entry_no").groupby(key)["amount_minor"].sum()
     rows = first.assign(
-        disposition=[CATALOGUE[code].disposition for code in first["reject_code"]],
         step="validate",
         rule=first["reject_code"],
         reason=reasons,
@@ -226,7 +225,8 @@ def _run_gx(name: str, rules: Sequence[Rule], *, frame: pd.DataFrame, parameters
         suite = gx.ExpectationSuite(
             name=name,
             expectations=[
-                {"type": r.type, "kwargs": dict(r.kwargs), "severity": r.severity, "meta": {"rule": r.rule}} for r in rules
+                {"type": r.type, "kwargs": dict(r.kwargs), "severity": r.severity, "meta": {"rule": r.rule}}
+                for r in rules
             ],
         )
         # GX logs and drops an expectation it cannot build; the count is how we notice.
@@ -271,6 +271,7 @@ def _failing(named: Sequence[_Named]) -> pd.DataFrame:
                 "suite": item.rule.suite,
                 "rule": item.rule.rule,
                 "reject_code": item.rule.reject_code,
+                "disposition": CATALOGUE[item.rule.reject_code].disposition,
                 "owner": owner_name(item.rule),
                 "reason": item.rule.reason,
             }
@@ -278,7 +279,7 @@ def _failing(named: Sequence[_Named]) -> pd.DataFrame:
         for item in named
         if item.rule.severity == "critical"
     ]
-    text = dict.fromkeys(("suite", "rule", "reject_code", "owner", "reason"), "str")
+    text = dict.fromkeys(("suite", "rule", "reject_code", "disposition", "owner", "reason"), "str")
     return pd.concat(parts, ignore_index=True).astype({"entry_no": "int64", **text})
 
 

@@ -52,9 +52,9 @@ def slim_entries(
             "part_no": ready["part_no"],
             "company_code": pd.Categorical(ready["company_code"], categories=sorted(rules)),
             "currency": pd.Categorical(ready["currency"], categories=_currencies(rules)),
-            "entry_key": pd.util.hash_pandas_object(
-                ready[["claim_id", "entry_kind", "part_no"]], index=False
-            ).astype("int64"),
+            "entry_key": pd.util.hash_pandas_object(ready[["claim_id", "entry_kind", "part_no"]], index=False).astype(
+                "int64"
+            ),
             "event_day": ready["event_day"].astype("int64"),
             "source_minor": source,
             "voucher_minor": np.where(debit - residual == source, source, debit),

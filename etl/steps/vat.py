@@ -63,12 +63,12 @@ def _known_kind(use: InvoiceUse, invoice: Invoice, rules: VatRules, answer: VatA
     if invoice.verified is False:
         answer.findings.append(("VAT_UNVERIFIED", f"invoice {invoice.id} is not verified"))
     rule = kind_rule(invoice, use.fallback_day, rules)
+    if rule is not None and rule.flag:
+        answer.findings.append(("VAT_FLAG", f"invoice {invoice.id}: {rule.flag}"))
     if rule is None or rule.method == "none":
         if use.tax_minor not in (NO_AMOUNT, 0):
             answer.findings.append(("VAT_NOT_ELIGIBLE", f"Hesi names {use.tax_minor} minor units deductible, but invoice kind {invoice.kind} carries no deductible tax"))
         return 0
-    if rule.flag:
-        answer.findings.append(("VAT_FLAG", f"invoice {invoice.id}: {rule.flag}"))
     tax = listed_tax(use, invoice, rule)
     if use.approved_minor != NO_AMOUNT and invoice.gross_minor and abs(use.approved_minor) < abs(invoice.gross_minor):
         if rules.below_face == "hold":

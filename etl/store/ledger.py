@@ -6,24 +6,22 @@ history only; no posting is ever decided by it.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, create_engine, delete, event, select, update
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, select, update
+from sqlalchemy.engine import make_url
 
-from etl.errors import ConfigError, EtlError, SinkUnavailable
+from etl.errors import ConfigError, EtlError
 from etl.masking import mask_text
 from etl.redaction import redact
 from etl.store import ledger_schema as tables
+from etl.store.ledger_engine import failures_named, ledger_engine
 from etl.store.ledger_rows import BATCH, Row, Rows, aged, records, stored
 from etl.store.migrations import migrate
 
@@ -74,17 +72,15 @@ class Ledger:
             SchemaOutdated: a newer program wrote it.
             SinkUnavailable: the database cannot be reached.
         """
-        engine = _engine(make_url(url))
-        with _named(engine, "open"):
+        engine = ledger_engine(make_url(url))
+        with failures_named(engine, "open"):
             migrate(engine)
         return cls(engine, now=now)
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -269,9 +265,7 @@ class Ledger:
         with self._reading() as connection:
             return [Run(**row) for row in connection.execute(statement).mappings()]
 
-    def _close_run(
-        self, run_id: str, status: str, verdict: Verdict, code: str | None, text: str | None, peak_rss_mb: int | None
-    ) -> None:
+    def _close_run(self, run_id: str, status: str, verdict: Verdict, code: str | None, text: str | None, peak_rss_mb: int | None) -> None:
         values = {
             "status": status,
             "verdict": verdict,
@@ -285,9 +279,7 @@ class Ledger:
         if done.rowcount != 1:
             raise ConfigError(f"expected a run id of this ledger, found {run_id!r}; the run was never started here")
 
-    def _replace(
-        self, table: Table, run_id: str, rows: Iterable[Row], where: ColumnElement[bool] | None = None, **fixed: object
-    ) -> None:
+    def _replace(self, table: Table, run_id: str, rows: Iterable[Row], where: ColumnElement[bool] | None = None, **fixed: object) -> None:
         mine = table.c.run_id == run_id if where is None else and_(table.c.run_id == run_id, where)
         with self._writing(table.name) as connection:
             connection.execute(delete(table).where(mine))
@@ -296,12 +288,12 @@ class Ledger:
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[Connection]:
-        with _named(self.engine, what), self.engine.begin() as connection:
+        with failures_named(self.engine, what), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _named(self.engine, "read"), self.engine.connect() as connection:
+        with failures_named(self.engine, "read"), self.engine.connect() as connection:
             yield connection
 
 
@@ -314,33 +306,3 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             batch = []
     if batch:
         yield batch
-
-
-@contextmanager
-def _named(engine: Engine, what: str) -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise SinkUnavailable(
-            f"run ledger {engine.url.render_as_string(hide_password=True)}: {what} failed: {redact(str(error.orig))}. "
-            "Check that HESI_ERP_LEDGER_URL is reachable and its disk is not full, then run again."
-        ) from error
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
-    if url.database and url.database != ":memory:":
-        _private_file(Path(url.database))
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
-    return engine
-
-
-def _private_file(path: Path) -> None:
-    # SQLite would create it with the umask's mode; journals then inherit the mode of the database.
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise SinkUnavailable(f"run ledger {path}: expected a writable file, found: {error.strerror}") from error

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
 from sqlalchemy import Table
 
 from etl.masking import mask_name, mask_text
 from etl.redaction import redact
 from etl.rejects import CATALOGUE
 
+if TYPE_CHECKING:  # half a second that commands without frames need not pay
+    import pandas as pd
+
 Row: TypeAlias = Mapping[str, Any]
-Rows: TypeAlias = pd.DataFrame | Iterable[pd.DataFrame | Row | object]
+Rows: TypeAlias = "pd.DataFrame | Iterable[pd.DataFrame | Row | object]"
 BATCH = 2_000
 _FREE_TEXT = ("reason", "detail")
 _UNKNOWN_RULE_DAYS = 2
@@ -25,14 +27,14 @@ _UNKNOWN_RULE_DAYS = 2
 
 def records(rows: Rows) -> Iterator[dict[str, Any]]:
     """Plain dictionaries of a frame, of several frames, of mappings or of dataclasses."""
-    parts = (rows,) if isinstance(rows, pd.DataFrame) else rows
+    parts: Iterable[Any] = (rows,) if hasattr(rows, "to_dict") else rows
     for part in parts:
-        if isinstance(part, pd.DataFrame):
-            yield from ({str(name): value for name, value in row.items()} for row in part.to_dict("records"))
+        if hasattr(part, "to_dict"):
+            yield from part.to_dict("records")
         elif isinstance(part, Mapping):
             yield dict(part)
         else:
-            yield {item.name: getattr(part, item.name) for item in fields(part)}  # type: ignore[arg-type]
+            yield {item.name: getattr(part, item.name) for item in fields(part)}
 
 
 def stored(table: Table, rows: Iterable[Row], **fixed: object) -> Iterator[dict[str, Any]]:
@@ -77,12 +79,12 @@ def _default(column: Any) -> object:
 
 
 def _plain(name: str, value: object) -> object:
+    if isinstance(value, Decimal | float) and math.isnan(value):
+        raise ValueError(f"{name}: expected a value, found NaN")
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, str) and name in _FREE_TEXT:
         return mask_text(redact(value))
     if name == "url":
         return redact(str(value))
-    if isinstance(value, float) and math.isnan(value):
-        raise ValueError(f"{name}: expected a value, found NaN")
     return value

@@ -50,7 +50,7 @@ OPENING = {"G06": {("C01", "1221.01"): Decimal(0)}}
 def read(case: str) -> tuple[dict[str, Any], list[dict[str, str]], list[dict[str, str]], list[dict[str, str]]]:
     folder = next(FOLDER.glob(f"{case.lower()}_*"))
     source = yaml.load((folder / "input.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - keeps text as text
-    tables = [list(csv.DictReader((folder / f"{name}.csv").open(encoding="utf-8"))) for name in ("headers", "lines", "ends")]
+    tables = [list(csv.DictReader((folder / f"{name}.csv").read_text(encoding="utf-8").splitlines())) for name in ("headers", "lines", "ends")]
     return source, *tables
 
 

@@ -65,6 +65,7 @@ MEANINGS: Mapping[str, str] = {
     "debit": "base currency; exactly one of debit and credit is not zero, negative = red",
     "credit": "base currency; exactly one of debit and credit is not zero, negative = red",
     "credit_minor": "base currency; exactly one of debit and credit is not zero, negative = red",
+    "tax": "tax of the invoice, major units",
     "total_minor": "sum of the debits, base currency",
     # Vouchers
     "voucher_word": "voucher word (凭证字)",
@@ -119,6 +120,7 @@ MEANINGS: Mapping[str, str] = {
     "writeback_outbox.status": "PENDING, RETRY, FAILED, BLOCKED or DONE",
     "stream": "form type and active flag, e.g. expense:active",
     "detail": "the remark in words",
+    "posting_lock.id": "the only row",
     # Runs
     "run_id": "run, YYYYMMDDTHHMMSSmmm-xxxx",
     "run.kind": "nightly, incremental, full, replay, reconcile or reference",

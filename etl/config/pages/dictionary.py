@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
 from etl.config.pages.columns import meaning
-from etl.config.pages.markdown import page, table
+from etl.config.pages.markdown import page, sentence, table
 from etl.frames import SPECS, FrameSpec
 
 _INTRO = """
@@ -30,7 +30,12 @@ def _database(title: str, metadata: MetaData) -> Iterator[str]:
 
 def _table(described: Table) -> str:
     rows = [
-        (f"`{column.name}`", _type(column), _role(column), column.comment or meaning(described.name, column.name))
+        (
+            f"`{column.name}`",
+            _type(column),
+            _role(column),
+            sentence(column.comment or meaning(described.name, column.name)),
+        )
         for column in described.columns
     ]
     parts = [
@@ -57,7 +62,7 @@ def _rules(described: Table) -> Iterator[str]:
         if isinstance(constraint, UniqueConstraint):
             yield f"unique: {', '.join(f'`{column.name}`' for column in constraint.columns)}"
         elif isinstance(constraint, ForeignKeyConstraint):
-            columns = ", ".join(f"`{name}`" for name in constraint.column_keys)
+            columns = ", ".join(f"`{element.parent.name}`" for element in constraint.elements)
             yield f"refers to `{constraint.referred_table.name}`: {columns}"
         elif isinstance(constraint, CheckConstraint):
             yield f"check: `{' '.join(str(constraint.sqltext).split())}`"
@@ -69,7 +74,7 @@ def _rules(described: Table) -> Iterator[str]:
 def _frame(spec: FrameSpec) -> str:
     key = ", ".join(f"`{name}`" for name in spec.key) or "none"
     rows = [
-        (f"`{name}`", f"`{dtype}`", spec.notes.get(name) or meaning(spec.name, name))
+        (f"`{name}`", f"`{dtype}`", sentence(spec.notes.get(name) or meaning(spec.name, name)))
         for name, dtype in spec.columns.items()
     ]
     return f"### `{spec.name}`\n\nGrain: {spec.grain}. Key: {key}.\n\n{table(('Column', 'Type', 'Meaning'), rows)}"

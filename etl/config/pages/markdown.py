@@ -19,6 +19,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def sentence(text: str) -> str:
+    """Text with a capital first letter, so that notes from different places read alike."""
+    return text[:1].upper() + text[1:]
+
+
 def page(title: str, *parts: str) -> str:
     """A whole page, with the notice that it is generated."""
     return "\n\n".join((f"# {title}", GENERATED, *(part.strip() for part in parts if part.strip()))) + "\n"

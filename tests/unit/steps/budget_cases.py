@@ -39,7 +39,11 @@ def lines(*rows: dict[str, Any]) -> pd.DataFrame:
 def node(name: str, budget: int, *dimensions: tuple[str, str], **values: Any) -> BudgetNode:
     """A node of one amount for 2026; ``used`` and so on set the rest."""
     money = BudgetMoney(
-        values.pop("period", YEAR), budget, values.pop("used", 0), values.pop("in_flight", 0), values.pop("requisition", 0)
+        values.pop("period", YEAR),
+        budget,
+        values.pop("used", 0),
+        values.pop("in_flight", 0),
+        values.pop("requisition", 0),
     )
     dims = tuple(BudgetDimension(*dimension) for dimension in dimensions)
     return BudgetNode(name, f"node {name}", dims, (money,), **values)
@@ -49,5 +53,11 @@ def budgets(
     *nodes: BudgetNode, source: SourceKind = "csv", requisitions: dict[str, int] | None = None, **values: Any
 ) -> Budgets:
     """One package of these nodes for 2026 in CNY."""
-    about = {"package_id": "P", "name": "package P", "currency": "CNY", "first_day": YEAR.first_day, "last_day": YEAR.last_day}
+    about = {
+        "package_id": "P",
+        "name": "package P",
+        "currency": "CNY",
+        "first_day": YEAR.first_day,
+        "last_day": YEAR.last_day,
+    }
     return Budgets(source, (BudgetPackage(**{**about, **values}, nodes=nodes),), requisitions or {})

@@ -111,7 +111,8 @@ def test_a_claim_uses_up_its_requisition_before_the_budget() -> None:
 def test_a_requisition_can_be_used_once_only() -> None:
     source = budgets(node("a", 10_000, D10, requisition=8_000), requisitions={"R1": 8_000})
     rows = lines(
-        {"entry_no": 0, "gross_minor": 8_000, "requisition_id": "R1"}, {"entry_no": 1, "gross_minor": 3_000, "requisition_id": "R1"}
+        {"entry_no": 0, "gross_minor": 8_000, "requisition_id": "R1"},
+        {"entry_no": 1, "gross_minor": 3_000, "requisition_id": "R1"},
     )
     assert verdicts(check_budget(rows, source, HOLD)) == {0: "within", 1: "over"}
 
@@ -138,14 +139,22 @@ def test_a_claim_hesi_already_counted_is_not_subtracted_again() -> None:
 
 
 def test_a_node_that_stands_over_makes_every_claim_in_it_over() -> None:
-    source = budgets(node("a", 10_000, D10, used=6_000, in_flight=4_001, over_rate_percent=120, control="FORBID"), source="hesi")
-    outcome = check_budget(lines({"entry_no": 0, "gross_minor": 100}, {"entry_no": 1, "gross_minor": 100}), source, WARN)
+    source = budgets(
+        node("a", 10_000, D10, used=6_000, in_flight=4_001, over_rate_percent=120, control="FORBID"), source="hesi"
+    )
+    outcome = check_budget(
+        lines({"entry_no": 0, "gross_minor": 100}, {"entry_no": 1, "gross_minor": 100}), source, WARN
+    )
     assert verdicts(outcome) == {0: "over", 1: "over"}
     assert check_of(outcome, "a")["over_percent"] == "0.01"
-    assert list(outcome.findings["detail"]) == [
-        "node a 2026: budget 100.00, used 60.00, in flight 40.01, over by 0.01 with this claim's 1.00 included CNY; "
-        "control FORBID, limit 120 % = 120.00"
-    ] * 2
+    assert (
+        list(outcome.findings["detail"])
+        == [
+            "node a 2026: budget 100.00, used 60.00, in flight 40.01, open requisitions 0.00, limit 120 % = 120.00 CNY, "
+            "control FORBID; this claim 1.00, counted there already"
+        ]
+        * 2
+    )
 
 
 @pytest.mark.parametrize("control", ["ALLOW", "FORBID", "IGNORED"])
@@ -271,8 +280,16 @@ def test_a_line_is_charged_to_the_period_of_its_day() -> None:
     months = [BudgetPeriod.numbered("MONTH", 2026, number) for number in (3, 4)]
     moneys = tuple(BudgetMoney(month, 10_000) for month in reversed(months))
     source = budgets(BudgetNode("a", "a", (BudgetDimension(*D10),), moneys))
-    days = [months[0].first_day - 1, months[0].first_day, months[0].last_day, months[1].first_day, months[1].last_day + 1]
-    outcome = check_budget(lines(*({"entry_no": i, "day": d, "gross_minor": 1} for i, d in enumerate(days))), source, WARN)
+    days = [
+        months[0].first_day - 1,
+        months[0].first_day,
+        months[0].last_day,
+        months[1].first_day,
+        months[1].last_day + 1,
+    ]
+    outcome = check_budget(
+        lines(*({"entry_no": i, "day": d, "gross_minor": 1} for i, d in enumerate(days))), source, WARN
+    )
     assert list(verdicts(outcome).values()) == ["unbudgeted", "within", "within", "within", "unbudgeted"]
     assert outcome.checks[["period", "claims"]].to_numpy().tolist() == [["2026-03", 2], ["2026-04", 1], ["", 2]]
 
@@ -282,7 +299,10 @@ def test_a_claim_without_a_budget_is_reported_per_company_and_passes() -> None:
     assert verdicts(outcome) == {0: "unbudgeted", 1: "unbudgeted"}
     assert outcome.rejects.empty
     columns = ["node_name", "verdict", "this_run_minor", "claims"]
-    assert outcome.checks[columns].to_numpy().tolist() == [["C01", "unbudgeted", 70, 1], ["C02", "unbudgeted", 10_000, 1]]
+    assert outcome.checks[columns].to_numpy().tolist() == [
+        ["C01", "unbudgeted", 70, 1],
+        ["C02", "unbudgeted", 10_000, 1],
+    ]
 
 
 @pytest.mark.parametrize(("basis", "verdict"), [("gross", "over"), ("net", "within")])
@@ -319,7 +339,12 @@ def test_rejects_and_findings_have_the_promised_columns() -> None:
     assert rejects[["claim_id", "disposition", "step", "rule", "owner"]].to_numpy().tolist() == [
         ["ID00000001", "rejected", "check_budget", "BUDGET_EXCEEDED", "财务"]
     ]
-    assert rejects["reason"].iat[0].startswith("node a 2026: budget 0.00, used 0.00, in flight 0.00, open requisitions 0.00, ")
+    assert (
+        rejects["reason"]
+        .iat[0]
+        .startswith("node a 2026: budget 0.00, used 0.00, in flight 0.00, open requisitions 0.00, ")
+    )
+    assert rejects["reason"].iat[0].endswith("; this claim 100.00, left 0.00")
     assert budget_rejects(outcome.rejects, entries.iloc[:1]).empty
     FINDINGS.check(check_budget(lines({}), budgets(node("a", 0, D10)), WARN).findings)
 
@@ -340,7 +365,9 @@ def test_ledger_rows_are_decimal_text_at_the_scale_of_the_currency() -> None:
 
 # --- laws
 
-claims = st.lists(st.tuples(st.sampled_from(["D10", "D11", "D20"]), st.integers(-3_000, 9_000)), min_size=1, max_size=25)
+claims = st.lists(
+    st.tuples(st.sampled_from(["D10", "D11", "D20"]), st.integers(-3_000, 9_000)), min_size=1, max_size=25
+)
 TREES = Hierarchies(parents={"DEPART": {"D11": "D10"}})
 
 

@@ -26,7 +26,10 @@ def test_march_10_is_what_it_says() -> None:
 
 
 def test_an_account_is_judged_by_the_window_that_covers_the_voucher_day() -> None:
-    windows = (AccountWindow(0, MARCH_10 - 1, frozenset()), AccountWindow(MARCH_10, MARCH_10 + 9, frozenset({"project"})))
+    windows = (
+        AccountWindow(0, MARCH_10 - 1, frozenset()),
+        AccountWindow(MARCH_10, MARCH_10 + 9, frozenset({"project"})),
+    )
     accounts = {**promises()["C01"].accounts, "6602.01": windows}
     flags = lines_of(chunk(1), accounts=accounts)
     assert list(flags["account_open"]) == [1, 1, 1, 1]
@@ -46,7 +49,8 @@ def test_a_dimension_without_a_code_is_no_dimension() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "limit", "fits"), [("gb18030", 4, 1), ("gb18030", 3, 0), ("utf-8", 6, 1), ("utf-8", 5, 0), (None, 2, 1), (None, 1, 0)]
+    ("unit", "limit", "fits"),
+    [("gb18030", 4, 1), ("gb18030", 3, 0), ("utf-8", 6, 1), ("utf-8", 5, 0), (None, 2, 1), (None, 1, 0)],
 )
 def test_a_summary_is_measured_in_the_unit_of_the_target(unit: str | None, limit: int, fits: int) -> None:
     c = chunk(1)
@@ -120,7 +124,15 @@ def test_sums_stay_exact_beyond_what_a_float_can_hold() -> None:
 def test_totals_are_per_company_currency_and_kind() -> None:
     c = chunk(5, kinds=("EXPENSE", "PAYMENT"))
     totals = slim_totals(slim_entries(c.entries, c.vouchers, c.lines, rules=promises()), lines_of(c))
-    columns = ["entry_kind", "source_minor", "voucher_minor", "debit_minor", "credit_minor", "lines_expected", "lines_found"]
+    columns = [
+        "entry_kind",
+        "source_minor",
+        "voucher_minor",
+        "debit_minor",
+        "credit_minor",
+        "lines_expected",
+        "lines_found",
+    ]
     assert totals[columns].to_numpy().tolist() == [
         ["EXPENSE", 31_800, 31_800, 31_800, 31_800, 12, 12],
         ["PAYMENT", 21_200, 21_200, 21_200, 21_200, 4, 4],
@@ -128,7 +140,9 @@ def test_totals_are_per_company_currency_and_kind() -> None:
 
 
 def test_joined_chunks_keep_their_dtypes() -> None:
-    parts = [slim_entries(c.entries, c.vouchers, c.lines, rules=promises()) for c in (chunk(2), chunk(0), chunk(1, start=2))]
+    parts = [
+        slim_entries(c.entries, c.vouchers, c.lines, rules=promises()) for c in (chunk(2), chunk(0), chunk(1, start=2))
+    ]
     assert list(join(parts).dtypes) == list(parts[0].dtypes)
     flags = [lines_of(chunk(2)), lines_of(chunk(0))]
     assert list(join(flags).dtypes) == list(flags[0].dtypes)
@@ -156,11 +170,20 @@ def _company(*, fee_accounts: list[str]):  # type: ignore[no-untyped-def]
         {
             "version": "1",
             "owner": "finance",
-            "company": {"code": "C01", "name": "A", "book": "B", "base_currency": "CNY", "hesi": {"codes": ["C01"]}, "taxpayer": []},
+            "company": {
+                "code": "C01",
+                "name": "A",
+                "book": "B",
+                "base_currency": "CNY",
+                "hesi": {"codes": ["C01"]},
+                "taxpayer": [],
+            },
             "chart": "cas",
             "dimensions": [],
             "department_classes": [],
-            "fee_types": [{"fee": {"codes": ["T"]}, "label": "x", "accounts": {str(i): a for i, a in enumerate(fee_accounts)}}],
+            "fee_types": [
+                {"fee": {"codes": ["T"]}, "label": "x", "accounts": {str(i): a for i, a in enumerate(fee_accounts)}}
+            ],
             "payables": {"employee": "2241.01", "supplier": "2202.01"},
             "loans": {"employee": "1221.01", "supplier": "1123"},
             "prepayment": "1123",

@@ -105,7 +105,10 @@ def test_a_required_rule_that_checks_something_else_stops_the_run(folder: Path) 
             lambda d: d["expectations"].append(d["expectations"][0]),
             "expectations[6] (one_side_only).meta.rule: expected each rule once",
         ),
-        (lambda d: d.update(name="something_else"), "voucher_lines.json: name: expected voucher_lines, found something_else"),
+        (
+            lambda d: d.update(name="something_else"),
+            "voucher_lines.json: name: expected voucher_lines, found something_else",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_and_place(
@@ -153,7 +156,5 @@ def test_reading_the_suites_and_building_the_frames_does_not_import_great_expect
         "import etl.steps.check_budget, etl.steps.validation_frames, etl.steps.posting_rules\n"
         "load_suites(Path('expectations')); print(sorted({m.split('.')[0] for m in sys.modules} & {'great_expectations', 'airflow'}))"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -84,11 +84,21 @@ def chunk(count: int, *, start: int = 0, kinds: tuple[str, ...] = ("EXPENSE",)) 
     for i in range(count):
         entry_no, kind = start + i, kinds[i % len(kinds)]
         common = {
-            "entry_no": entry_no, "claim_id": f"ID{entry_no:08d}", "claim_code": f"B{entry_no:08d}", "entry_kind": kind,
-            "part_no": 0, "company_code": "C01", "claim_version": 1, "source_sha256": "0" * 64,
+            "entry_no": entry_no,
+            "claim_id": f"ID{entry_no:08d}",
+            "claim_code": f"B{entry_no:08d}",
+            "entry_kind": kind,
+            "part_no": 0,
+            "company_code": "C01",
+            "claim_version": 1,
+            "source_sha256": "0" * 64,
         }
-        entries.append({**common, "currency": "CNY", "amount_minor": 10_600, "event_day": MARCH_10, "disposition": "ready"})
-        vouchers.append({**common, "voucher_day": MARCH_10, "fiscal_year": 2026, "fiscal_period": 3, "base_currency": "CNY"})
+        entries.append(
+            {**common, "currency": "CNY", "amount_minor": 10_600, "event_day": MARCH_10, "disposition": "ready"}
+        )
+        vouchers.append(
+            {**common, "voucher_day": MARCH_10, "fiscal_year": 2026, "fiscal_period": 3, "base_currency": "CNY"}
+        )
         for line_no, (account, debit, credit, rate, dimension) in enumerate(_lines_of(kind), start=1):
             line = {"entry_no": entry_no, "line_no": line_no}
             lines.append(
@@ -98,7 +108,10 @@ def chunk(count: int, *, start: int = 0, kinds: tuple[str, ...] = ("EXPENSE",)) 
             if dimension:
                 dimensions.append({**line, "dim_type": dimension, "dim_code": "X1"})
     return Chunk(
-        _frame(ENTRIES, entries), _frame(VOUCHERS, vouchers), _frame(VOUCHER_LINES, lines), _frame(LINE_DIMENSIONS, dimensions)
+        _frame(ENTRIES, entries),
+        _frame(VOUCHERS, vouchers),
+        _frame(VOUCHER_LINES, lines),
+        _frame(LINE_DIMENSIONS, dimensions),
     )
 
 

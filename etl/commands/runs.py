@@ -1,0 +1,78 @@
+"""``hesi-erp run``, ``replay`` and ``reconcile``: three kinds of run, one way to say how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Collection
+
+from etl.cli import GREEN_OR_AMBER, RED, WRONG_CONFIGURATION
+from etl.cli_output import print_json, print_lines, tell
+from etl.commands.prepare import prepared
+from etl.commands.summary import run_document, run_lines
+from etl.config.settings import Settings
+from etl.errors import ConfigError
+from etl.pipeline.ledger_check import LEDGER_STEPS, check_ledger_once
+from etl.pipeline.replay import replay_once
+from etl.pipeline.run import STEPS, Outcome, run_once
+from etl.store.ledger import Ledger
+
+Progress = Callable[[str], None]
+_STOPPED_BY_CONFIGURATION = ConfigError("").code
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """A whole run; ``--full`` reads everything again."""
+
+    def started(settings: Settings, progress: Progress) -> Outcome:
+        return run_once(settings, kind="full" if options.full else "nightly", full=options.full, progress=progress)
+
+    return _ended(options, started, steps=STEPS)
+
+
+def replay_command(options: argparse.Namespace) -> int:
+    """Open claims decided again."""
+    return _ended(options, lambda settings, progress: replay_once(settings, options.codes, progress=progress), steps=STEPS)
+
+
+def reconcile_command(options: argparse.Namespace) -> int:
+    """The tie-out alone."""
+    return _ended(options, lambda settings, progress: check_ledger_once(settings, progress=progress), steps=LEDGER_STEPS)
+
+
+def _ended(options: argparse.Namespace, start: Callable[[Settings, Progress], Outcome], *, steps: Collection[str]) -> int:
+    """Exit status of a run, after its verdict, counts, money, number of postings and report were told."""
+    with prepared(verbose=options.verbose) as settings:
+        progress = _Progress(len(steps) + 1)
+        outcome = start(settings, progress)
+        progress.finish()
+        with Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
+            document = run_document(ledger, outcome)
+    status = GREEN_OR_AMBER
+    if document.verdict == "red":
+        status = WRONG_CONFIGURATION if document.cause_code == _STOPPED_BY_CONFIGURATION else RED
+    if options.json:
+        print_json(document)
+    else:
+        print_lines(run_lines(document))
+    return status
+
+
+class _Progress:
+    """Each step as it starts and how long the one before took, on standard error."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._number = steps, 0
+        self._name, self._since = "", time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        self.finish()
+        # A step that stopped the run is followed by the report.
+        self._number = self._steps if name == "report" else self._number + 1
+        self._name, self._since = name, time.monotonic()
+        tell(f"[{self._number}/{self._steps}] {name} ...")
+
+    def finish(self) -> None:
+        if self._name:
+            tell(f"[{self._number}/{self._steps}] {self._name} {time.monotonic() - self._since:.1f} s")
+            self._name = ""

@@ -1,0 +1,84 @@
+"""Vouchers into a relational database: SQLite, PostgreSQL or SQL Server through one port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from etl.erp import fitness, lookup, schema
+from etl.erp.engine import open_engine, reading, writing
+from etl.erp.migrate import migrate
+from etl.erp.outbox import Outbox
+from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
+from etl.erp.posting import Posting
+from etl.errors import ControlTotalMismatch
+
+
+class DatabaseSink:
+    """A :class:`~etl.erp.port.VoucherSink` on an ERP database.
+
+    Args:
+        engine: from :func:`etl.erp.engine.open_engine`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.outbox = Outbox(engine)
+
+    @classmethod
+    def open(cls, url: str, *, lock_wait_seconds: int = 60) -> DatabaseSink:
+        """The sink behind ``ERP_URL``, its tables brought to this version.
+
+        Raises:
+            ConfigError: the database is not supported; SinkUnavailable: it does not answer; SchemaOutdated: it is newer.
+        """
+        sink = cls(open_engine(url, lock_wait_seconds=lock_wait_seconds))
+        sink.prepare()
+        return sink
+
+    def prepare(self) -> None:
+        """Brings the tables to this version of the program."""
+        migrate(self.engine)
+
+    def known_states(self, claim_ids: Sequence[str]) -> pd.DataFrame:
+        """Where the entries of these claims stand."""
+        with reading(self.engine) as connection:
+            return lookup.known_states(connection, claim_ids)
+
+    def open_entries(self) -> pd.DataFrame:
+        """Entries that are held, rejected or waiting."""
+        with reading(self.engine) as connection:
+            return lookup.open_entries(connection)
+
+    def watermarks(self) -> dict[str, int]:
+        """Stream -> epoch milliseconds up to which everything is finished."""
+        table = schema.watermark
+        with reading(self.engine) as connection:
+            return {row.stream: lookup.milliseconds(row.updated_at) for row in connection.execute(sa.select(table))}
+
+    def unfit(self, chunk: PostingChunk) -> pd.DataFrame:
+        """Ready entries the tables cannot hold."""
+        return fitness.unfit(chunk)
+
+    def post(self, batch: PostingBatch) -> LoadReceipt:
+        """Posts the batch in one transaction, under the posting lock, and proves it before the commit."""
+        with writing(self.engine) as connection:
+            _take_posting_lock(connection)
+            posting = Posting(connection, batch)
+            for chunk in batch.chunks:
+                posting.take(chunk)
+            return posting.finish()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.engine.dispose()
+
+
+def _take_posting_lock(connection: Connection) -> None:
+    lock = schema.posting_lock
+    query = sa.select(lock.c.id).with_for_update().with_hint(lock, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
+    if connection.execute(query).scalar_one_or_none() is None:
+        raise ControlTotalMismatch("posting_lock: expected its one row, found none; insert the row (1) before posting again")

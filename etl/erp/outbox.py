@@ -1,0 +1,152 @@
+"""The outbox: voucher numbers on their way to Hesi, decided in the transaction that posts and marked after each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from etl.erp import arrow, schema
+from etl.erp.engine import reading, writing
+
+Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
+ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
+FOREIGN = "FOREIGN_NUMBER: the claim carries another voucher number"
+SENT_STATE = "paid"
+_UNSENT = ("PENDING", "RETRY", "FAILED")
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    """One voucher number to write to Hesi."""
+
+    claim_id: str
+    claim_code: str
+    voucher_number: str
+    fiscal_period: str
+    voucher_created_ms: int
+    status: str
+    hesi_state: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one row: DONE, or why not."""
+
+    claim_id: str
+    status: Status
+    reason: str = ""
+
+
+def outbox_rows(vouchers: pd.DataFrame, entries: pd.DataFrame, numbers: arrow.Ints, *, template: str, created_at: datetime) -> pa.Table:
+    """writeback_outbox rows of the accruals among the vouchers being posted, PENDING or BLOCKED; one per claim."""
+    numbered = vouchers.assign(voucher_no=numbers)
+    accruals = numbered[numbered["entry_kind"] == "EXPENSE"].sort_values("part_no").drop_duplicates("claim_id")
+    states = entries.drop_duplicates("entry_no").set_index("entry_no")["hesi_state"].reindex(accruals["entry_no"])
+    archived = (states == "archived").tolist()
+    periods = [f"{year:04d}-{month:02d}" for year, month in zip(accruals["fiscal_year"].tolist(), accruals["fiscal_period"].tolist(), strict=True)]
+    words, companies = (arrow.text(accruals[name]).to_pylist() for name in ("voucher_word", "company_code"))
+    parts = zip(words, accruals["voucher_no"].tolist(), companies, periods, strict=True)
+    written = [template.format(voucher_word=w, voucher_no=n, company_code=c, fiscal_period=p) for w, n, c, p in parts]
+    size = len(accruals)
+    return arrow.table(
+        {
+            "source_system": arrow.constant(schema.SOURCE_SYSTEM, size),
+            "claim_id": arrow.text(accruals["claim_id"]),
+            "claim_code": arrow.text(accruals["claim_code"]),
+            "voucher_number": pa.array(written, arrow.TEXT),
+            "fiscal_period": pa.array(periods, arrow.TEXT),
+            "voucher_created_ms": pa.repeat(pa.scalar(int(created_at.timestamp() * 1000)), size),
+            "status": pa.array(["BLOCKED" if blocked else "PENDING" for blocked in archived], arrow.TEXT),
+            "reason": pa.array([ARCHIVED if blocked else "" for blocked in archived], arrow.TEXT),
+            "hesi_state": arrow.text(states.reset_index(drop=True)),
+            "created_at": arrow.moment(created_at, size),
+            "updated_at": arrow.moment(created_at, size),
+        }
+    )
+
+
+def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows whose status follows from what Hesi shows now: key, status, reason and hesi_state.
+
+    Own number seen: DONE. Another number: BLOCKED. Archived: BLOCKED. A number that was foreign and is gone: PENDING again.
+
+    Args:
+        entries: ENTRIES of the chunk.
+        known: KNOWN_STATES of its claims; only claims with an outbox row matter.
+        stored: claim_id, reason and hesi_state of these outbox rows.
+    """
+    rows = known.loc[known["outbox_status"] != "", ["claim_id", "outbox_number", "outbox_status"]].drop_duplicates("claim_id")
+    seen = entries[["claim_id", "hesi_state", "hesi_voucher_no"]].drop_duplicates("claim_id")
+    moves = []
+    for row in rows.merge(seen, on="claim_id").merge(stored, on="claim_id", suffixes=("", "_stored")).itertuples(index=False):
+        status, reason = _status_now(row)
+        if (status, reason, row.hesi_state) != (row.outbox_status, row.reason, row.hesi_state_stored):
+            moves.append({"key": row.claim_id, "status": status, "reason": reason, "hesi_state": row.hesi_state})
+    return moves
+
+
+def _status_now(row: Any) -> tuple[str, str]:
+    if row.hesi_voucher_no == row.outbox_number:
+        return "DONE", ""
+    if row.hesi_voucher_no:
+        return "BLOCKED", f"{FOREIGN} ({row.hesi_voucher_no})"[:500]
+    if row.outbox_status == "BLOCKED" and row.reason.startswith(FOREIGN):
+        return ("BLOCKED", ARCHIVED) if row.hesi_state == "archived" else ("PENDING", "")
+    if row.outbox_status in _UNSENT and row.hesi_state == "archived":
+        return "BLOCKED", ARCHIVED
+    return row.outbox_status, row.reason
+
+
+class Outbox:
+    """The outbox of one ERP database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def pending(self, statuses: Sequence[Status] = ("PENDING", "RETRY"), *, limit: int | None = None) -> list[OutboxRow]:
+        """Rows that may be sent now: their claim is paid. Oldest first."""
+        table = schema.writeback_outbox
+        query = (
+            sa.select(*(table.c[name] for name in OutboxRow.__dataclass_fields__))
+            .where(table.c.status.in_(statuses), table.c.hesi_state == SENT_STATE)
+            .order_by(table.c.voucher_created_ms, table.c.claim_code, table.c.claim_id)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [OutboxRow(*row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """Status -> rows."""
+        table = schema.writeback_outbox
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status)).all()
+        return {str(status): int(count) for status, count in rows}
+
+    def mark(self, outcomes: Sequence[Outcome], *, at: datetime) -> None:
+        """Records outcomes in a transaction of its own; the number of a DONE row becomes the one Hesi is known to carry."""
+        if not outcomes:
+            return
+        with writing(self._engine) as connection:
+            _mark(connection, outcomes, at.astimezone(UTC).replace(tzinfo=None))
+
+
+def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:
+    outbox, state = schema.writeback_outbox, schema.claim_state
+    changed = outbox.update().where(outbox.c.claim_id == sa.bindparam("key"), outbox.c.source_system == schema.SOURCE_SYSTEM)
+    values = [{"key": o.claim_id, "new_status": o.status, "new_reason": o.reason[:500], "at": at} for o in outcomes]
+    connection.execute(
+        changed.values(status=sa.bindparam("new_status"), reason=sa.bindparam("new_reason"), updated_at=sa.bindparam("at")), values
+    )
+    done = [{"key": outcome.claim_id} for outcome in outcomes if outcome.status == "DONE"]
+    if done:
+        # Hesi will show our own number from now on; knowing it keeps the next run from seeing a change.
+        number = sa.select(outbox.c.voucher_number).where(outbox.c.claim_id == sa.bindparam("key"), outbox.c.source_system == schema.SOURCE_SYSTEM)
+        mine = state.update().where(state.c.claim_id == sa.bindparam("key"), state.c.source_system == schema.SOURCE_SYSTEM)
+        connection.execute(mine.values(hesi_voucher_no=number.scalar_subquery()), done)

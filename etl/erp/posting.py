@@ -1,0 +1,230 @@
+"""One posting transaction: chunk by chunk into the tables, then the proof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl.erp import arrow, control, lookup, outbox, schema, states
+from etl.erp.arrow import Ints
+from etl.erp.fitness import refuse_unfit
+from etl.erp.numbering import SERIES, Numbering, Series
+from etl.erp.port import BatchRefused, ControlTotal, LoadReceipt, PostingBatch, PostingChunk
+from etl.erp.rows import Selection, select, voucher_tables
+from etl.erp.writer import writer_for
+from etl.frames import FrameSpec, day_number
+
+
+class Posting:
+    """The state of one batch inside its transaction; the posting lock is held."""
+
+    def __init__(self, connection: Connection, batch: PostingBatch) -> None:
+        self._connection = connection
+        self._batch = batch
+        self._writer = writer_for(connection)
+        self._numbering = Numbering(self._last_number)
+        self._sent = control.SentTotals()
+        self._today = day_number(batch.business_date)
+        self._at = batch.created_at.astimezone(UTC).replace(tzinfo=None)
+        self._before: tuple[ControlTotal, ...] = ()
+        self._begun = self._posted_before()
+        self._already_posted = 0
+        self._changed = 0
+
+    def take(self, chunk: PostingChunk) -> None:
+        """Posts the chunk's ready entries and brings the states of its claims up to date."""
+        refuse_unfit(chunk)
+        claim_ids = arrow.distinct(chunk.entries["claim_id"], chunk.rejects["claim_id"])
+        due = chunk.entries[chunk.entries["disposition"] != "gone"]
+        chunk = replace(chunk, entries=arrow.storable(due), rejects=arrow.storable(chunk.rejects))
+        known = lookup.known_states(self._connection, claim_ids) if claim_ids else states.nothing_known()
+        posted = known[known["posted"]]
+        ready = chunk.entries[chunk.entries["disposition"] == "ready"]
+        repeated = ready.merge(posted[states.ENTRY], on=states.ENTRY)["entry_no"]
+        self._already_posted += len(repeated)
+        new = ready[~ready["entry_no"].isin(repeated)]
+        _accruals_come_first(new, posted)
+        if len(new):
+            self._post(chunk, new)
+        self._update_states(chunk, known, claim_ids)
+
+    def finish(self) -> LoadReceipt:
+        """Watermarks, the batch's counts and the proof of what was written.
+
+        Raises:
+            ControlTotalMismatch: what was read back differs from what was sent.
+        """
+        self._move_watermarks()
+        found, unbalanced = control.read_back(self._connection, self._batch.batch_id) if self._begun else ((), 0)
+        control.prove(self._sent, found, before=self._before, unbalanced=unbalanced)
+        counts = self._sent.taken
+        if self._begun:
+            table = schema.posting_batch
+            self._connection.execute(
+                table.update()
+                .where(table.c.batch_id == self._batch.batch_id)
+                .values(voucher_count=sum(total.vouchers for total in found), line_count=sum(total.lines for total in found))
+            )
+        return LoadReceipt(
+            self._batch.batch_id,
+            vouchers=sum(total.vouchers for total in found),
+            lines=sum(total.lines for total in found),
+            dimensions=counts["voucher_line_dimension"],
+            sources=counts["voucher_line_source"],
+            invoices=counts["voucher_invoice"],
+            already_posted=self._already_posted,
+            rejects_open=int(self._connection.execute(sa.select(sa.func.count()).select_from(schema.claim_reject)).scalar_one()),
+            totals=found,
+            numbers=self._numbering.ranges(),
+            changed_rows=self._changed,
+        )
+
+    def _post(self, chunk: PostingChunk, new: pd.DataFrame) -> None:
+        selection = select(chunk, new["entry_no"].to_numpy())
+        self._begin_batch()
+        numbers = self._numbering.assign(selection.vouchers)
+        tables = voucher_tables(selection, numbers=numbers, batch_id=self._batch.batch_id)
+        self._sent.sent(tables, tables["voucher"].column("base_currency").take(pa.array(selection.lines.owner)))
+        for name, rows in tables.items():
+            self._sent.taken[name] += self._writer.insert(schema.metadata.tables[name], rows)
+        self._queue_numbers(selection, new, numbers)
+
+    def _queue_numbers(self, selection: Selection, new: pd.DataFrame, numbers: Ints) -> None:
+        rows = outbox.outbox_rows(
+            selection.vouchers, new, numbers, template=self._batch.number_template, created_at=self._batch.created_at
+        )
+        self._changed += self._writer.insert(schema.writeback_outbox, rows)
+
+    def _begin_batch(self) -> None:
+        if self._begun:
+            return
+        batch = self._batch
+        self._connection.execute(
+            sa.insert(schema.posting_batch).values(
+                batch_id=batch.batch_id,
+                run_id=batch.run_id,
+                mapping_sha256=batch.mapping_sha256,
+                expectations_sha256=batch.expectations_sha256,
+                package_version=batch.package_version,
+                voucher_count=0,
+                line_count=0,
+                created_at=self._at,
+            )
+        )
+        self._begun = True
+
+    def _posted_before(self) -> bool:
+        """Whether an earlier try of this very batch was committed; its vouchers belong to the receipt again."""
+        table = schema.posting_batch
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.batch_id == self._batch.batch_id)
+        if not self._connection.execute(query).scalar_one():
+            return False
+        self._before, _ = control.read_back(self._connection, self._batch.batch_id)
+        return True
+
+    def _last_number(self, series: Series) -> int:
+        table = schema.voucher
+        query = sa.select(sa.func.max(table.c.voucher_no)).where(
+            *(table.c[name] == value for name, value in zip(SERIES, series, strict=True))
+        )
+        return int(self._connection.execute(query).scalar() or 0)
+
+    def _update_states(self, chunk: PostingChunk, known: pd.DataFrame, claim_ids: list[str]) -> None:
+        entries = chunk.entries
+        self._apply(schema.claim_state, states.STATE_ROWS, states.state_changes(entries, known), loaded=True)
+        if len(known):
+            self._move_states(entries, known, claim_ids)
+        rejects = self._stored(schema.claim_reject, states.REJECT_ROWS, claim_ids)
+        self._apply(schema.claim_reject, states.REJECT_ROWS, states.reject_changes(entries, chunk.rejects, rejects, today=self._today))
+        if known["posted"].any():
+            drift = self._stored(schema.claim_drift, states.DRIFT_ROWS, claim_ids)
+            self._apply(schema.claim_drift, states.DRIFT_ROWS, states.drift_changes(entries, known, drift, today=self._today))
+        if len(chunk.commitments):
+            stored = self._stored(schema.commitment, states.COMMITMENT_ROWS, list(chunk.commitments["claim_id"]))
+            self._apply(schema.commitment, states.COMMITMENT_ROWS, states.commitment_changes(chunk.commitments, stored))
+
+    def _stored(self, table: sa.Table, spec: FrameSpec, claim_ids: list[str]) -> pd.DataFrame:
+        return lookup.stored(self._connection, table, spec, claim_ids=claim_ids) if claim_ids else spec.empty()
+
+    def _apply(self, table: sa.Table, spec: FrameSpec, changes: states.Changes, *, loaded: bool = False) -> None:
+        if not changes.count:
+            return
+        self._writer.delete(table, _state_table(changes.remove, table, spec))
+        rows = _state_table(changes.write, table, spec)
+        if loaded:
+            rows = rows.append_column("loaded_at", arrow.moment(self._batch.created_at, len(rows)))
+        self._writer.insert(table, rows)
+        self._changed += changes.count
+
+    def _move_states(self, entries: pd.DataFrame, known: pd.DataFrame, claim_ids: list[str]) -> None:
+        state = schema.claim_state
+        moved = states.moved_in_hesi(entries, known)
+        rows = [
+            {"k0": row.claim_id, "k1": row.entry_kind, "k2": row.part_no, "v0": row.hesi_state, "v1": row.hesi_voucher_no, "v2": _utc(row.source_updated_ms)}
+            for row in moved.itertuples(index=False)
+        ]
+        key = [state.c[name] == sa.bindparam(f"k{i}") for i, name in enumerate(states.ENTRY)]
+        values = {"hesi_state": sa.bindparam("v0"), "hesi_voucher_no": sa.bindparam("v1"), "updated_at": sa.bindparam("v2")}
+        self._execute_many(state.update().where(*key, state.c.source_system == schema.SOURCE_SYSTEM).values(**values, loaded_at=self._at), rows)
+        table = schema.writeback_outbox
+        stored = lookup.outbox_facts(self._connection, claim_ids)
+        moves = [{**move, "at": self._at} for move in outbox.outbox_moves(entries, known, stored)]
+        renamed = [{f"new_{name}" if name in table.c else name: value for name, value in move.items()} for move in moves]
+        change = table.update().where(table.c.claim_id == sa.bindparam("key"), table.c.source_system == schema.SOURCE_SYSTEM)
+        written = {name: sa.bindparam(f"new_{name}") for name in ("status", "reason", "hesi_state")}
+        self._execute_many(change.values(**written, updated_at=sa.bindparam("at")), renamed)
+
+    def _execute_many(self, statement: sa.Update, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(statement, rows)
+            self._changed += len(rows)
+
+    def _move_watermarks(self) -> None:
+        table = schema.watermark
+        stored = {row.stream: lookup.milliseconds(row.updated_at) for row in self._connection.execute(sa.select(table))}
+        for stream, value in self._batch.watermarks.items():
+            if value <= stored.get(stream, -1):
+                continue
+            at = _utc(value)
+            change = table.update().where(table.c.stream == stream) if stream in stored else sa.insert(table)
+            self._connection.execute(change.values(stream=stream, updated_at=at))
+
+
+def _accruals_come_first(new: pd.DataFrame, posted: pd.DataFrame) -> None:
+    """Nothing when every payment of an expense claim follows its accrual, posted before or in this chunk."""
+    payments = new[(new["entry_kind"] == "PAYMENT") & (new["form_type"] == "expense")]
+    if not len(payments):
+        return
+    accruals = pd.concat([frame.loc[frame["entry_kind"] == "EXPENSE", "claim_id"] for frame in (posted, new)])
+    early = payments[~arrow.isin(payments["claim_id"], accruals)]
+    if len(early):
+        raise BatchRefused(f"payment of claim {early['claim_code'].iloc[0]}: expected its accrual to be posted first; map it as waiting")
+
+
+def _state_table(frame: pd.DataFrame, table: sa.Table, spec: FrameSpec) -> pa.Table:
+    """Rows of a state table from the frame of the same columns; a frame of the key alone gives keys."""
+    columns: dict[str, pa.Array] = {"source_system": arrow.constant(schema.SOURCE_SYSTEM, len(frame))}
+    decimals = arrow.exponents(frame["currency"]) if "currency" in frame else np.empty(0, dtype=np.int64)
+    for name in frame.columns:
+        column = lookup.stored_column(name, table)
+        if name.endswith("_minor"):
+            columns[column] = arrow.amounts(frame[name], decimals)
+        elif name.endswith("_day"):
+            columns[column] = arrow.days(frame[name])
+        elif name.endswith("_ms"):
+            columns[column] = arrow.instants(frame[name])
+        else:
+            columns[column] = arrow.text(frame[name]) if spec.columns[name] == "str" else pa.array(frame[name].to_numpy())
+    return arrow.table(columns)
+
+
+def _utc(milliseconds: int) -> datetime:
+    seconds, rest = divmod(int(milliseconds), 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000, tzinfo=None)

@@ -1,0 +1,106 @@
+"""Sums and lists read back by SQL: the ledger side of the tie-out and what the run report names."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from etl.erp import schema
+from etl.frames import FINDINGS, REJECTS
+from etl.money import exponent, to_minor
+
+
+def state_totals(connection: Connection) -> list[tuple[str, str, str, str, Decimal]]:
+    """(entry_kind, company, currency, state, amount) sums of claim_state."""
+    table = schema.claim_state
+    columns = (table.c.entry_kind, table.c.company_code, table.c.currency, table.c.state)
+    query = sa.select(*columns, sa.func.sum(table.c.amount)).group_by(*columns)
+    return [(row[0], row[1], row[2], row[3], _exact(row[4], row[2])) for row in connection.execute(query)]
+
+
+def posted_totals(connection: Connection) -> dict[tuple[str, str, str], Decimal]:
+    """Debits of all live vouchers by (entry_kind, company, base currency), added up from the lines."""
+    voucher, line = schema.voucher, schema.voucher_line
+    columns = (voucher.c.entry_kind, voucher.c.company_code, voucher.c.base_currency)
+    query = sa.select(*columns, sa.func.sum(line.c.debit)).select_from(_voucher_lines()).group_by(*columns)
+    return {(row[0], row[1], row[2]): _exact(row[3], row[2]) for row in connection.execute(query)}
+
+
+def account_totals(connection: Connection, batch_id: str) -> dict[tuple[str, str, str, str], tuple[Decimal, Decimal]]:
+    """Debits and credits of one batch by (entry_kind, company, account, base currency)."""
+    voucher, line = schema.voucher, schema.voucher_line
+    columns = (voucher.c.entry_kind, voucher.c.company_code, line.c.account_code, voucher.c.base_currency)
+    query = (
+        sa.select(*columns, sa.func.sum(line.c.debit), sa.func.sum(line.c.credit))
+        .select_from(_voucher_lines())
+        .where(voucher.c.batch_id == batch_id)
+        .group_by(*columns)
+    )
+    return {tuple(row[:4]): (_exact(row[4], row[3]), _exact(row[5], row[3])) for row in connection.execute(query)}
+
+
+def drift_totals(connection: Connection) -> list[tuple[str, str, str, Decimal, Decimal]]:
+    """(entry_kind, company, currency, posted amount, source amount) of every posted entry whose source moved."""
+    table = schema.claim_drift
+    query = sa.select(table.c.entry_kind, table.c.company_code, table.c.currency, table.c.posted_amount, table.c.source_amount)
+    return [(row[0], row[1], row[2], _exact(row[3], row[2]), _exact(row[4], row[2])) for row in connection.execute(query)]
+
+
+def state_counts(connection: Connection) -> dict[str, int]:
+    """State -> entries."""
+    table = schema.claim_state
+    return {row[0]: int(row[1]) for row in connection.execute(sa.select(table.c.state, sa.func.count()).group_by(table.c.state))}
+
+
+def open_requisitions(connection: Connection) -> dict[str, int]:
+    """Requisition id -> minor units still promised."""
+    table = schema.commitment
+    rows = connection.execute(sa.select(table.c.claim_id, table.c.amount, table.c.currency).where(table.c.amount != 0))
+    return {row[0]: to_minor(_exact(row[1], row[2]), row[2]) for row in rows}
+
+
+def open_rejects(connection: Connection) -> tuple[pd.DataFrame, dict[tuple[str, str], date]]:
+    """Everything not posted now as REJECTS, and the day each was first seen."""
+    table = schema.claim_reject
+    rows, seen = [], {}
+    for row in connection.execute(sa.select(table).order_by(table.c.claim_code, table.c.claim_id, table.c.entry_kind)).mappings():
+        currency = row["currency"] or "CNY"
+        values = {**row, "amount_minor": to_minor(_exact(row["amount"], currency), currency)}
+        rows.append(tuple(values[name] for name in REJECTS.columns))
+        seen[row["claim_id"], row["entry_kind"]] = row["first_seen_on"]
+    return REJECTS.from_rows(rows), seen
+
+
+def reused_invoices(connection: Connection, batch_id: str) -> pd.DataFrame:
+    """Findings: invoices of this batch that another claim has booked too, in any company and year (rule 17)."""
+    mine, other, voucher = schema.voucher_invoice.alias("mine"), schema.voucher_invoice.alias("other"), schema.voucher
+    same = sa.and_(*(mine.c[name] == voucher.c[name] for name in schema.VOUCHER_KEY))
+    query = (
+        sa.select(mine.c.claim_id, voucher.c.claim_code, mine.c.invoice_id, mine.c.amount, voucher.c.base_currency, sa.func.min(other.c.claim_id))
+        .select_from(mine.join(voucher, same).join(other, sa.and_(other.c.invoice_id == mine.c.invoice_id, other.c.claim_id != mine.c.claim_id)))
+        .where(voucher.c.batch_id == batch_id)
+        .group_by(mine.c.claim_id, voucher.c.claim_code, mine.c.invoice_id, mine.c.amount, voucher.c.base_currency)
+        .order_by(voucher.c.claim_code, mine.c.invoice_id)
+    )
+    return FINDINGS.from_rows(
+        [
+            (row[0], row[1], "INVOICE_REUSED", f"invoice {row[2]} is also booked by claim {row[5]}", to_minor(_exact(row[3], row[4]), row[4]), row[4])
+            for row in connection.execute(query)
+        ]
+    )
+
+
+def _voucher_lines() -> sa.Join:
+    voucher, line = schema.voucher, schema.voucher_line
+    return voucher.join(line, sa.and_(*(voucher.c[name] == line.c[name] for name in schema.VOUCHER_KEY)))
+
+
+def _exact(value: object, currency: str) -> Decimal:
+    """A sum as the currency's exact decimal; SQLite adds REALs, whose error is far below a minor unit."""
+    text = Decimal(str(value or 0))
+    return text.quantize(Decimal(1).scaleb(-exponent(currency or "CNY")))
+

@@ -1,0 +1,41 @@
+"""The steps of a run of any kind, one after the other, and its verdict and report whatever happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from etl.errors import EtlError
+from etl.pipeline.context import Run, peak_rss_mb
+from etl.pipeline.run import Outcome, close_run
+
+log = logging.getLogger("etl")
+Steps: TypeAlias = Mapping[str, Callable[[Run], Any]]
+
+
+def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome:
+    """How the run ended; a step that stops it makes it red, and no step follows.
+
+    ``progress`` hears the name of each step before it starts. The run's connections are closed.
+
+    Raises:
+        Exception: what no step names; the ledger has the run as stopped.
+    """
+    stopped: EtlError | None = None
+    try:
+        for name, step in steps.items():
+            progress(name)
+            try:
+                step(run)
+            except EtlError as error:
+                log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
+                stopped = error
+                break
+        progress("report")
+        return close_run(run, stopped)
+    except BaseException as error:  # also an interrupted run must not stay "running" for ever
+        run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())
+        raise
+    finally:
+        run.close()

@@ -1,0 +1,47 @@
+"""The engine of the run ledger: private SQLite files, hidden parameters, failures named once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from etl.errors import SinkUnavailable
+from etl.redaction import redact
+
+
+def ledger_engine(url: URL) -> Engine:
+    """An engine that never prints parameters; a SQLite file is made with mode 0600."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    if url.database and url.database != ":memory:":
+        _private_file(Path(url.database))
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
+    return engine
+
+
+@contextmanager
+def failures_named(engine: Engine, what: str) -> Iterator[None]:
+    """A lost or refused ledger becomes SinkUnavailable that says which, without password."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise SinkUnavailable(
+            f"run ledger {engine.url.render_as_string(hide_password=True)}: {what} failed: {redact(str(error.orig))}. "
+            "Check that HESI_ERP_LEDGER_URL is reachable and its disk is not full, then run again."
+        ) from error
+
+
+def _private_file(path: Path) -> None:
+    # SQLite would create it with the umask's mode; journals then inherit the mode of the database.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise SinkUnavailable(f"run ledger {path}: expected a writable file, found: {error.strerror}") from error

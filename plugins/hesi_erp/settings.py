@@ -1,0 +1,67 @@
+"""The settings of a run inside Airflow: Connections first, then one Variable, then the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+from airflow.sdk.log import mask_secret
+
+from etl.errors import ConfigError
+from hesi_erp.hooks import ErpHook, HesiHook, LedgerHook
+
+if TYPE_CHECKING:
+    from etl.config.settings import Settings
+
+VARIABLE = "hesi_erp"
+_ABSENT: dict[str, Any] = {}
+
+
+def airflow_settings() -> Settings:
+    """Settings with every secret known to Airflow's masking.
+
+    The Variable ``hesi_erp`` is a JSON object of names of ``docs/settings.md``; secrets have no place in it.
+
+    Raises:
+        ConfigError: lists every wrong setting.
+    """
+    from etl.config.settings import load_settings
+    from etl.redaction import quiet_http_loggers, register_secret
+
+    quiet_http_loggers()
+    values = _variables()
+    for hook in (HesiHook(), ErpHook(), LedgerHook()):
+        values |= hook.settings()
+    settings = load_settings(**values)
+    if not settings.home.is_absolute():
+        raise ConfigError(
+            f"HESI_ERP_HOME: expected an absolute path, because tasks start in different folders; found {settings.home}. "
+            f"Set it in the environment or in the Variable {VARIABLE}"
+        )
+    for secret in _secret_texts(settings):
+        mask_secret(secret)
+        register_secret(secret)
+    return settings
+
+
+def _variables() -> dict[str, Any]:
+    from etl.config.settings import Settings
+
+    values = Variable.get(VARIABLE, default=_ABSENT, deserialize_json=True)
+    if not isinstance(values, dict):
+        raise ConfigError(f'Variable {VARIABLE}: expected a JSON object like {{"HESI_ERP_START": "2026-01-01"}}, found {type(values).__name__}')
+    fields = {field.alias: name for name, field in Settings.model_fields.items()}
+    problems = [f"{name}: no such setting; docs/settings.md lists them all" for name in values if name not in fields]
+    problems += [f"{name}: a secret; put it into a Connection" for name in values if fields.get(name) in Settings.SECRET_FIELDS]
+    if problems:
+        raise ConfigError(f"Variable {VARIABLE} is wrong:", problems=tuple(problems))
+    return dict(values)
+
+
+def _secret_texts(settings: Settings) -> list[str]:
+    from sqlalchemy.engine import make_url
+
+    texts = [settings.app_key.get_secret_value(), settings.app_security.get_secret_value()]
+    for url in (settings.erp_url.get_secret_value(), settings.ledger_url.get_secret_value()):
+        texts.append(str(make_url(url).password or "") if url else "")
+    return [text for text in texts if text]
