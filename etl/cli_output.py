@@ -24,14 +24,14 @@ def print_lines(lines: Iterable[str]) -> None:
         _write(sys.stdout, line)
 
 
-def tell(line: str) -> None:
-    """A line for the person at the terminal, on standard error."""
-    _write(sys.stderr, line)
+def tell(text: str, *, end: str = "\n") -> None:
+    """Text for the person at the terminal, on standard error."""
+    _write(sys.stderr, text, end=end)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
     """Lines of an aligned table; columns whose index is in ``right`` are right-aligned, wide characters count as two."""
-    from tabulate import tabulate  # only a command that prints a table pays for it
+    from tabulate import tabulate  # type: ignore[import-untyped]  # only a command that prints a table pays for it
 
     numbers = set(right)
     align = ["right" if index in numbers else "left" for index in range(len(header))]
@@ -53,11 +53,11 @@ def _shown(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, *, end: str = "\n") -> None:
     lines = "\n".join(printable(line) for line in text.split("\n"))
     # A terminal that cannot show Chinese must not stop a run: what it lacks is escaped.
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(lines.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(lines.encode(encoding, "backslashreplace").decode(encoding) + end)
     stream.flush()
 
 

@@ -13,14 +13,19 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from etl.errors import PayloadChanged
+from etl.periods import LAST_MS, NO_DUE_DATE_MS
 
 Text = str | None
+# Beyond these an instant is no day of any calendar, and a number no int64: the claim is refused, not the whole chunk.
+Instant = Annotated[int, Meta(ge=0, le=LAST_MS)] | None
+DueDate = Annotated[int, Meta(ge=0, le=NO_DUE_DATE_MS)] | None
+Version = Annotated[int, Meta(ge=0, le=2**62)] | None
 
 
 class Money(Struct, gc=False):
@@ -54,8 +59,8 @@ class InvoiceForm(Struct, gc=False):
 class DatePeriod(Struct, gc=False):
     """``feeDatePeriod``."""
 
-    start: int | None = None
-    end: int | None = None
+    start: Instant = None
+    end: Instant = None
 
 
 class LinkedRequisition(Struct, gc=False):
@@ -86,7 +91,7 @@ class Log(Struct, gc=False):
     """One approval-log entry; only its action, time and bank batch matter here."""
 
     action: Text = None
-    time: int | None = None
+    time: Instant = None
     attributes: LogAttributes | None = None
 
 
@@ -96,7 +101,7 @@ SHARE_FIELDS: list[tuple[str, Any, Any]] = [
 ]
 LINE_FIELDS: list[tuple[str, Any, Any]] = [
     ("amount", Money | None, None),
-    ("feeDate", int | str | None, None),
+    ("feeDate", Instant | str, None),
     ("feeDatePeriod", DatePeriod | str | None, None),
     ("detailId", Text, None),
     ("invoiceForm", InvoiceForm | str | None, None),
@@ -122,13 +127,13 @@ FORM_FIELDS: list[tuple[str, Any, Any]] = [
     ("writtenOffRecords", list[WriteOff] | None, None),
     ("multiplePayeesMode", bool | None, None),
     ("payPlan", list[PayPlanRow] | None, None),
-    ("payDate", int | None, None),
+    ("payDate", Instant, None),
     ("paymentAccountId", Text, None),
     ("voucherNo", Text, None),
-    ("flowEndTime", int | None, None),
-    ("timeToEnterPendingPayment", int | None, None),
-    ("receiptDate", int | None, None),
-    ("repaymentDate", int | None, None),
+    ("flowEndTime", Instant, None),
+    ("timeToEnterPendingPayment", Instant, None),
+    ("receiptDate", Instant, None),
+    ("repaymentDate", DueDate, None),
     ("expenseLink", Text, None),
     ("attachments", list[Any] | str | None, None),
 ]
@@ -171,8 +176,8 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
             ("formType", str),
             ("state", Text, None),
             ("active", bool, True),
-            ("version", int | None, None),
-            ("updateTime", int | None, None),
+            ("version", Version, None),
+            ("updateTime", Instant, None),
             ("ownerId", Text, None),
             ("ownerDefaultDepartment", Text, None),
             ("logs", list[Log] | None, None),
@@ -201,9 +206,8 @@ def custom_reader(fields: tuple[str, ...], known: Iterable[str]) -> tuple[str, .
 
 
 _PAGE = msgspec.json.Decoder(_Item)
-# A flow has each of these at most once, and every money object both of the last two: more of one than of the other, or
-# than flows, means a repeated key, which a JSON parser would resolve silently.
-_ONCE = (b'"expenseMoney"', b'"payMoney"', b'"loanMoney"', b'"receiptMoney"', b'"submitterId"', b'"payDate"')
+_EXACT = msgspec.json.Decoder(float_hook=Raw)  # keeps 20.00 as it is written
+_ENCODER = msgspec.json.Encoder()
 
 
 def page_items(body: bytes) -> list[Raw]:
@@ -251,10 +255,18 @@ _SEPARATOR = re.compile(r"\s*(?:(,)\s*|\])")
 
 
 def may_repeat_keys(body: bytes, flows: int) -> bool:
-    """Whether a page could hold a repeated key; cheap, never false for a repeated amount."""
-    return any(body.count(key) > flows for key in _ONCE) or body.count(b'"standard"') != body.count(
-        b'"standardStrCode"'
-    )
+    """Whether a page of so many flows could hold a repeated JSON key, which parsers resolve silently; cheap.
+
+    Reading keeps one of two equal keys, so a page that is written again as it was had none. A page in another notation
+    (escapes, blanks inside) is called suspicious too, and :func:`repeated_key` judges its flows one by one.
+    """
+    if not flows:
+        return False
+    try:
+        again = _ENCODER.encode(_EXACT.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return True
+    return again != body and again != msgspec.json.format(body, indent=-1)
 
 
 def repeated_key(item: bytes) -> str | None:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 ACCOUNTING_ZONE = timezone(timedelta(hours=8), "Asia/Shanghai")
 ACCOUNTING_OFFSET_MS = 8 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
+LAST_MS = 253_370_764_800_000  # start of the year 9999 in UTC: later instants are no dates
 NO_DUE_DATE_MS = 9007199254740991  # Hesi writes 2**53 - 1 for "no due date" (trap 11)
 
 

@@ -72,8 +72,9 @@ def _accepted(document: dict[str, object], settings: Settings) -> list[str]:
         "mapping_sha256": mappings.sha256,
         "expectations_sha256": suites.sha256,
     }
+    rules = sum(len(suite) for suite in suites.rules.values())
     return [
-        f"configuration is right: {len(mappings.companies)} companies, {len(mappings.charts)} charts, {sum(len(rules) for rules in suites.rules.values())} validation rules",
+        f"configuration is right: {len(mappings.companies)} companies, {len(mappings.charts)} charts, {rules} validation rules",
         f"mapping version     {mappings.sha256}",
         f"suites version      {suites.sha256}",
         *(f"before a run: {problem}" for problem in _missing(settings)),

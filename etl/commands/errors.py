@@ -11,7 +11,7 @@ from pathlib import Path
 
 from etl.cli import INTERRUPTED, RED, WRONG_CONFIGURATION
 from etl.cli_output import print_json, tell
-from etl.commands.logs import log_file, start_logging, stop_logging
+from etl.commands.logs import log_file, logging_to
 from etl.errors import ConfigError, EtlError
 from etl.redaction import redact
 
@@ -50,14 +50,14 @@ def _told(options: argparse.Namespace, error: EtlError, status: int) -> int:
 def _unexpected(options: argparse.Namespace, error: Exception) -> int:
     # Settings may be what failed, so the folder is read from the environment as it stands.
     home = Path(os.environ.get("HESI_ERP_HOME") or "hesi-erp-home")
-    handlers = start_logging(home, verbose=False)
+    details = ("unexpected %s\n%s", (type(error).__name__, traceback.format_exc()))
     try:
-        handlers[0].handle(log.makeRecord("etl", logging.CRITICAL, __file__, 0, "unexpected %s\n%s", (type(error).__name__, traceback.format_exc()), None))
+        # Straight to the file: the terminal gets one line.
+        with logging_to(home, verbose=False) as file:
+            file.handle(log.makeRecord(log.name, logging.CRITICAL, __file__, 0, *details, None))
         kept = f"The traceback is in {log_file(home)}"
     except OSError as unwritable:
         kept = f"The traceback could not be kept ({unwritable.strerror}: {log_file(home)})"
-    finally:
-        stop_logging(handlers)
     message = redact(f"{type(error).__name__}: {error}. {kept}; report it with the run's log. Running again is safe")
     tell(f"UNEXPECTED: {message}")
     if options.json:

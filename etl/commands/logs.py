@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -33,29 +35,28 @@ def log_file(home: Path) -> Path:
     return home / "logs" / f"{local_day(time.time_ns() // 1_000_000).isoformat()}.log"
 
 
-def start_logging(home: Path, *, verbose: bool) -> list[logging.Handler]:
-    """Handlers now on the root logger, every line redacted; :func:`stop_logging` takes them off again.
+@contextmanager
+def logging_to(home: Path, *, verbose: bool) -> Iterator[logging.Handler]:
+    """Our lines go to today's file, every one redacted, and to standard error: warnings, or everything when ``verbose``.
 
-    The file gets INFO and above, standard error warnings, or as much as the file when ``verbose``.
+    Libraries are heard from WARNING on. Everything is as before when the block ends. Gives the file's handler.
     """
+    root, ours = logging.getLogger(), logging.getLogger("etl")
+    levels = root.level, ours.level
     file, console = PrivateFileHandler(log_file(home)), logging.StreamHandler(sys.stderr)
     console.setLevel(logging.INFO if verbose else logging.WARNING)
-    file.setLevel(logging.INFO)
-    root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    handlers: list[logging.Handler] = [file, console]
-    for handler in handlers:
+    for handler in (file, console):
         handler.setFormatter(logging.Formatter(_FORMAT))
         handler.addFilter(RedactingFilter())
         root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    ours.setLevel(logging.INFO)
     quiet_http_loggers()
-    # Alembic tells at INFO which dialect it guessed, at every start.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return handlers
-
-
-def stop_logging(handlers: list[logging.Handler]) -> None:
-    """Takes the handlers off the root logger and closes their files."""
-    for handler in handlers:
-        logging.getLogger().removeHandler(handler)
-        handler.close()
+    try:
+        yield file
+    finally:
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
+        for handler in (file, console):
+            root.removeHandler(handler)
+            handler.close()

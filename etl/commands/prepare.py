@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.engine import make_url
 
-from etl.commands.logs import start_logging, stop_logging
+from etl.commands.logs import logging_to
 from etl.config.settings import Settings, load_settings
 from etl.redaction import register_secret
 
@@ -21,11 +21,8 @@ def prepared(*, verbose: bool) -> Iterator[Settings]:
     """
     settings = load_settings()
     register_secrets(settings)
-    handlers = start_logging(settings.home, verbose=verbose)
-    try:
+    with logging_to(settings.home, verbose=verbose):
         yield settings
-    finally:
-        stop_logging(handlers)
 
 
 def register_secrets(settings: Settings) -> None:

@@ -44,8 +44,10 @@ def _ended(options: argparse.Namespace, start: Callable[[Settings, Progress], Ou
     """Exit status of a run, after its verdict, counts, money, number of postings and report were told."""
     with prepared(verbose=options.verbose) as settings:
         progress = _Progress(len(steps) + 1)
-        outcome = start(settings, progress)
-        progress.finish()
+        try:
+            outcome = start(settings, progress)
+        finally:
+            progress.finish()
         with Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
             document = run_document(ledger, outcome)
     status = GREEN_OR_AMBER
@@ -70,9 +72,9 @@ class _Progress:
         # A step that stopped the run is followed by the report.
         self._number = self._steps if name == "report" else self._number + 1
         self._name, self._since = name, time.monotonic()
-        tell(f"[{self._number}/{self._steps}] {name} ...")
+        tell(f"[{self._number}/{self._steps}] {name} ... ", end="")
 
     def finish(self) -> None:
         if self._name:
-            tell(f"[{self._number}/{self._steps}] {self._name} {time.monotonic() - self._since:.1f} s")
+            tell(f"{time.monotonic() - self._since:.1f} s")
             self._name = ""

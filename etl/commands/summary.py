@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from etl.cli_output import table
+from etl.money import exponent
 from etl.pipeline.run import Outcome
 from etl.store import ledger_schema
 from etl.store.ledger import Ledger
@@ -65,7 +67,7 @@ def run_document(ledger: Ledger, outcome: Outcome) -> RunDocument:
     counts: dict[str, dict[str, int]] = {}
     for row in ledger.rows(ledger_schema.run_count, run_id):
         counts.setdefault(row["form_type"], {})[row["measure"]] = row["value"]
-    totals = [MoneyTotal(**{name: str(row[name]) for name in MoneyTotal.__struct_fields__}) for row in ledger.rows(ledger_schema.run_total, run_id)]
+    totals = [_money_total(row) for row in ledger.rows(ledger_schema.run_total, run_id)]
     accounts = ledger.rows(ledger_schema.run_account_total, run_id)
     loads = [row["rows_out"] for row in ledger.rows(ledger_schema.run_step, run_id) if row["step"] == "load"]
     return RunDocument(
@@ -80,6 +82,18 @@ def run_document(ledger: Ledger, outcome: Outcome) -> RunDocument:
         differences=sum(1 for item in totals if Decimal(item.difference)) + sum(1 for row in accounts if Decimal(row["difference"])),
         report={} if outcome.report is None else {"html": str(outcome.report.html), "xlsx": str(outcome.report.xlsx), "json": str(outcome.report.json)},
     )
+
+
+def _money_total(row: Mapping[str, Any]) -> MoneyTotal:
+    """Amounts with their currency's decimals; more of them only where an amount really has more."""
+    scale = Decimal(1).scaleb(-exponent(row["currency"] or "CNY"))
+    amounts = {name: Decimal(row[name]) for name in _AMOUNTS}
+    shown = {name: f"{max(value, value.quantize(scale), key=_decimals):f}" for name, value in amounts.items()}
+    return MoneyTotal(row["entry_kind"], row["company_code"], row["currency"], **shown)
+
+
+def _decimals(value: Decimal) -> int:
+    return -int(value.as_tuple().exponent)
 
 
 def run_lines(document: RunDocument) -> Iterator[str]:

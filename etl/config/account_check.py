@@ -9,9 +9,6 @@ from etl.config.mapping import Account, Chart, CompanyMapping, Dated
 from etl.config.placed import Claimed, Placed, claimed_twice, days
 from etl.config.yaml_file import Place
 
-# Every company can name these: both come from the payee or the loan's owner, not from the claim (rules 10, 11).
-BUILT_IN_DIMENSIONS = frozenset({"employee", "supplier"})
-
 
 @dataclass(frozen=True)
 class AccountUse:
@@ -65,7 +62,7 @@ def check_accounts(company: Placed[CompanyMapping], chart: Placed[Chart]) -> Ite
     entries: dict[str, list[Account]] = {}
     for account in chart.model.accounts:
         entries.setdefault(account.code, []).append(account)
-    declared = {dimension.type for dimension in company.model.dimensions} | BUILT_IN_DIMENSIONS
+    declared = _declared(company.model)
     for use in account_uses(company.model):
         if use.account not in entries:
             yield company.problem(use.place, _unknown_account(use.account, chart.model))
@@ -76,7 +73,7 @@ def check_accounts(company: Placed[CompanyMapping], chart: Placed[Chart]) -> Ite
 
 def check_dimension_types(chart: Placed[Chart], users: list[Placed[CompanyMapping]]) -> Iterator[str]:
     """Dimension types of a chart that none of the companies using it declares: most likely a slip of the pen."""
-    declared = {dimension.type for user in users for dimension in user.model.dimensions} | BUILT_IN_DIMENSIONS
+    declared = {type_ for user in users for type_ in _declared(user.model)}
     for i, account in enumerate(chart.model.accounts):
         for type_ in account.dimensions:
             if users and type_ not in declared:
@@ -85,6 +82,12 @@ def check_dimension_types(chart: Placed[Chart], users: list[Placed[CompanyMappin
                     f"expected a dimension type of a company that uses this chart ({', '.join(sorted(declared))}), "
                     f"found {type_!r}",
                 )
+
+
+def _declared(company: CompanyMapping) -> set[str]:
+    """Dimension types a company can fill: its own, and the two that come from payee or loan owner (rules 10, 11)."""
+    counterparties = {company.payables.employee_dimension, company.payables.supplier_dimension}
+    return {dimension.type for dimension in company.dimensions} | counterparties
 
 
 def _unknown_account(code: str, chart: Chart) -> str:

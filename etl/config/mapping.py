@@ -178,6 +178,8 @@ class Payables(Strict):
     other_individual: Code | None = Field(None, description="Account for persons who are no employees; absent = held")
     supplier_code_from: FieldPath | None = Field(None, description="payee.X: custom field that holds the supplier code")
     suppliers: list[ValueMap] = Field(default_factory=list, description="Supplier codes by payee id or name")
+    employee_dimension: Code = Field("employee", description="dim_type that names the employee who is owed or owes")
+    supplier_dimension: Code = Field("supplier", description="dim_type that names the supplier who is owed or owes")
 
 
 class CompanyPaid(Strict):

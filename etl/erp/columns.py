@@ -92,7 +92,7 @@ def percent() -> ExactDecimal:
 
 def instant() -> TypeEngine[Any]:
     """A moment in UTC, microseconds, without zone."""
-    return sa.DateTime().with_variant(mssql.DATETIME2(6), "mssql")
+    return sa.DateTime().with_variant(mssql.DATETIME2(6), "mssql")  # type: ignore[no-untyped-call]
 
 
 class exact_sum(sa.sql.functions.GenericFunction[Decimal]):  # noqa: N801 - reads as the SQL function it is

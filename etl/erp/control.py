@@ -112,7 +112,10 @@ def prove(sent: SentTotals, found: tuple[ControlTotal, ...], *, before: tuple[Co
     expected = sent.totals(before)
     if found != expected:
         difference = next(iter(sorted({*expected} ^ {*found})))
-        raise ControlTotalMismatch(f"read back of company {difference.company_code} {difference.currency}: expected {_shown(expected)}, found {_shown(found)}; nothing was committed")
+        raise ControlTotalMismatch(
+            f"read back of company {difference.company_code} {difference.currency}: expected {_shown(expected)}, found {_shown(found)}; "
+            "nothing was committed, run again and report it if it repeats"
+        )
     if unbalanced:
         raise ControlTotalMismatch(f"{unbalanced} vouchers of the batch do not balance; nothing was committed, report this as a defect")
 

@@ -14,6 +14,7 @@ left out: a reversal or a later target changes them lawfully.
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,7 @@ class _Records:
     def spans(self) -> list[memoryview]:
         """The text of each voucher."""
         edges = self._offsets[self._first].tolist()
-        return [self._data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+        return [self._data[start:end] for start, end in pairwise(edges)]
 
 
 def _print_order(rows: pa.Table, owner: Ints) -> npt.NDArray[np.intp] | None:

@@ -41,4 +41,5 @@ class GenericWriter:
     def _values(self, column: pa.ChunkedArray) -> list[Any]:
         # SQLite has neither dates nor decimals: their ISO and decimal texts are what it stores or converts exactly.
         plain = pa.types.is_integer(column.type) or pa.types.is_large_string(column.type)
-        return (column if plain or not self._as_text else column.cast(pa.large_string())).to_pylist()
+        values: list[Any] = (column if plain or not self._as_text else column.cast(pa.large_string())).to_pylist()
+        return values

@@ -28,10 +28,8 @@ def among(column: sa.ColumnElement[str], values: Sequence[str], dialect: str) ->
         opened = sa.func.json_array_elements_text(sa.cast(sa.literal(listed, sa.Text), postgresql.JSON)).table_valued("value")
         return column == sa.any_(sa.func.array(sa.select(opened.c.value).scalar_subquery()))
     if dialect == "mssql":
-        opened = sa.text(f"(SELECT value COLLATE {SQL_SERVER_BINARY} FROM OPENJSON(:listed))").bindparams(
-            sa.bindparam("listed", listed, sa.UnicodeText, unique=True)
-        )
-        return column.in_(opened)
+        rows = sa.func.openjson(sa.literal(listed, sa.UnicodeText)).table_valued(sa.column("value", sa.Unicode))
+        return column.in_(sa.select(rows.c.value.collate(SQL_SERVER_BINARY)))
     return column.in_(sa.select(sa.func.json_each(listed).table_valued("value").c.value))
 
 

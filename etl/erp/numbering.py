@@ -7,6 +7,7 @@ keeps every other poster out between reading the last number and the commit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,9 +37,8 @@ class Numbering:
         ordered = vouchers.sort_values(list(_ORDER), kind="stable")
         groups = ordered.groupby(list(SERIES), sort=False)
         numbers = np.empty(len(vouchers), dtype=np.int64)
-        base = np.empty(groups.ngroups, dtype=np.int64)
-        for position, (key, size) in enumerate(groups.size().items()):
-            base[position] = self._reserve(_series(key), int(size))
+        sizes = groups.size().reset_index(name="count").itertuples(index=False, name=None)
+        base = np.array([self._reserve(_series(*key), int(count)) for *key, count in sizes], dtype=np.int64)
         places = ordered.index.to_numpy()
         numbers[places] = base[groups.ngroup().to_numpy()] + groups.cumcount().to_numpy()
         return numbers
@@ -56,6 +56,5 @@ class Numbering:
         return start
 
 
-def _series(key: object) -> Series:
-    company, book, year, period, word = key  # type: ignore[misc]
+def _series(company: Any, book: Any, year: Any, period: Any, word: Any) -> Series:
     return str(company), str(book), int(year), int(period), str(word)

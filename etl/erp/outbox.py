@@ -88,7 +88,7 @@ def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFram
     for row in rows.merge(seen, on="claim_id").merge(stored, on="claim_id", suffixes=("", "_stored")).itertuples(index=False):
         status, reason = _status_now(row)
         if (status, reason, row.hesi_state) != (row.outbox_status, row.reason, row.hesi_state_stored):
-            moves.append({"key": row.claim_id, "status": status, "reason": reason, "hesi_state": row.hesi_state})
+            moves.append({"claim_id": row.claim_id, "status": status, "reason": reason, "hesi_state": row.hesi_state})
     return moves
 
 

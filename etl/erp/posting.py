@@ -164,27 +164,23 @@ class Posting:
         self._changed += changes.count
 
     def _move_states(self, entries: pd.DataFrame, known: pd.DataFrame, claim_ids: list[str]) -> None:
-        state = schema.claim_state
         moved = states.moved_in_hesi(entries, known)
-        rows = [
-            {"k0": row.claim_id, "k1": row.entry_kind, "k2": row.part_no, "v0": row.hesi_state, "v1": row.hesi_voucher_no, "v2": _utc(row.source_updated_ms)}
-            for row in moved.itertuples(index=False)
-        ]
-        key = [state.c[name] == sa.bindparam(f"k{i}") for i, name in enumerate(states.ENTRY)]
-        values = {"hesi_state": sa.bindparam("v0"), "hesi_voucher_no": sa.bindparam("v1"), "updated_at": sa.bindparam("v2")}
-        self._execute_many(state.update().where(*key, state.c.source_system == schema.SOURCE_SYSTEM).values(**values, loaded_at=self._at), rows)
-        table = schema.writeback_outbox
+        rows = [{**row, "updated_at": _utc(row.pop("source_updated_ms")), "loaded_at": self._at} for row in moved.to_dict("records")]
+        self._update(schema.claim_state, states.ENTRY, rows)
         stored = lookup.outbox_facts(self._connection, claim_ids)
-        moves = [{**move, "at": self._at} for move in outbox.outbox_moves(entries, known, stored)]
-        renamed = [{f"new_{name}" if name in table.c else name: value for name, value in move.items()} for move in moves]
-        change = table.update().where(table.c.claim_id == sa.bindparam("key"), table.c.source_system == schema.SOURCE_SYSTEM)
-        written = {name: sa.bindparam(f"new_{name}") for name in ("status", "reason", "hesi_state")}
-        self._execute_many(change.values(**written, updated_at=sa.bindparam("at")), renamed)
+        moves = [{**move, "updated_at": self._at} for move in outbox.outbox_moves(entries, known, stored)]
+        self._update(schema.writeback_outbox, ["claim_id"], moves)
 
-    def _execute_many(self, statement: sa.Update, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            self._connection.execute(statement, rows)
-            self._changed += len(rows)
+    def _update(self, table: sa.Table, key: list[str], rows: list[dict[Any, Any]]) -> None:
+        """Sets the other values of rows that are found by ``key``."""
+        if not rows:
+            return
+        found = [table.c[name] == sa.bindparam(f"old_{name}") for name in key]
+        values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in rows[0] if name not in key}
+        bound = [{f"old_{name}" if name in key else f"new_{name}": value for name, value in row.items()} for row in rows]
+        statement = table.update().where(*found, table.c.source_system == schema.SOURCE_SYSTEM).values(**values)
+        self._connection.execute(statement, bound)
+        self._changed += len(rows)
 
     def _move_watermarks(self) -> None:
         table = schema.watermark

@@ -6,14 +6,14 @@ every plan here is empty, so the database stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from etl.erp.port import KNOWN_STATES
-from etl.frames import COMMITMENTS, ENTRIES, REJECTS, FrameSpec, day_number
+from etl.frames import COMMITMENTS, ENTRIES, REJECTS, FrameSpec
 from etl.masking import mask_name
 from etl.rejects import CATALOGUE
 
@@ -22,20 +22,34 @@ KIND = ["claim_id", "entry_kind"]
 GONE = ("deleted", "nullify", "")
 REASON_LIMIT = 2000
 
-STATE_ROWS = FrameSpec("claim_state", "entry", tuple(ENTRY), {**{n: t for n, t in ENTRIES.columns.items() if n not in {"entry_no", "claimant_id", "disposition", "source_updated_ms"}}, "state": "str", "updated_ms": "int64"}, {})
-REJECT_ROWS = FrameSpec("claim_reject", "claim x kind", tuple(KIND), {**REJECTS.columns, "first_seen_day": "int32", "due_day": "int32"}, {})
-DRIFT_ROWS = FrameSpec(
-    "claim_drift",
-    "posted entry",
-    tuple(ENTRY),
-    dict(
-        pair.split(":")
-        for pair in "claim_id:str entry_kind:str part_no:int64 claim_code:str company_code:str currency:str posted_amount_minor:int64 "
-        "source_amount_minor:int64 cause:str found_day:int32 updated_ms:int64".split()
-    ),
-    {},
+_NOT_STORED = ("entry_no", "claimant_id", "disposition", "source_updated_ms")
+
+
+def _rows(name: str, key: Sequence[str], columns: Mapping[str, str]) -> FrameSpec:
+    return FrameSpec(name, f"one row of {name}", tuple(key), columns, {})
+
+
+STATE_ROWS = _rows(
+    "claim_state",
+    ENTRY,
+    {**{name: dtype for name, dtype in ENTRIES.columns.items() if name not in _NOT_STORED}, "state": "str", "updated_ms": "int64"},
 )
-COMMITMENT_ROWS = FrameSpec("commitment", "requisition", ("claim_id",), {n.replace("source_updated", "updated"): t for n, t in COMMITMENTS.columns.items()}, {})
+REJECT_ROWS = _rows("claim_reject", KIND, {**REJECTS.columns, "first_seen_day": "int32", "due_day": "int32"})
+DRIFT_ROWS = _rows(
+    "claim_drift",
+    ENTRY,
+    {
+        **{name: ENTRIES.columns[name] for name in (*ENTRY, "claim_code", "company_code", "currency")},
+        "posted_amount_minor": "int64",
+        "source_amount_minor": "int64",
+        "cause": "str",
+        "found_day": "int32",
+        "updated_ms": "int64",
+    },
+)
+COMMITMENT_ROWS = _rows(
+    "commitment", ["claim_id"], {name.replace("source_updated", "updated"): dtype for name, dtype in COMMITMENTS.columns.items()}
+)
 
 
 @dataclass(frozen=True)

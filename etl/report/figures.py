@@ -57,7 +57,7 @@ def _ask_all(connection: Connection, database: Database, run_id: str, recent: li
 def _head(connection: Connection, run_id: str) -> RunHead:
     row = connection.execute(text(sql.HEAD), {"run_id": run_id}).mappings().first()
     if row is None:
-        raise ConfigError(f"expected a run id of this ledger, found {run_id!r}; `hesi-erp runs` lists them")
+        raise ConfigError(f"expected a run id of this ledger, found {run_id!r}; the folders of HESI_ERP_HOME/reports are named by run id")
     values: dict[str, Any] = dict(row)
     for name in ("started_at", "finished_at", "interval_from", "interval_to"):
         values[name] = _instant(values[name])
@@ -185,6 +185,10 @@ def _seconds(value: Any, _: str) -> Value:
     return Decimal(str(value or 0)).quantize(Decimal("0.001"))
 
 
+def _period(value: Any, _: str) -> Value:
+    return f"{int(value) // 100:04d}-{int(value) % 100:02d}"
+
+
 _READERS: Mapping[str, Reader] = {
     "money": _money,
     "minor": _minor,
@@ -192,6 +196,7 @@ _READERS: Mapping[str, Reader] = {
     "number": _number,
     "percent": _number,
     "seconds": _seconds,
+    "period": _period,
     "date": _day,
     "instant": _instant,
     "count": lambda value, _: int(value or 0),

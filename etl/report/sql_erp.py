@@ -37,7 +37,7 @@ ERP_QUERIES = (
     Query(
         "vouchers",
         "erp",
-        columns("company_code:code book_code:code period:code voucher_word:code vouchers:count first_no:code last_no:code gaps:count"),
+        columns("company_code:code book_code:code period:period voucher_word:code vouchers:count first_no:code last_no:code gaps:count"),
         f"""SELECT v.company_code, v.book_code, v.fiscal_year * 100 + v.fiscal_period AS period, v.voucher_word,
   COUNT(*) AS vouchers, MIN(v.voucher_no) AS first_no, MAX(v.voucher_no) AS last_no,
   MAX(v.voucher_no) - MIN(v.voucher_no) + 1 - COUNT(*) AS gaps
@@ -49,7 +49,7 @@ ORDER BY v.company_code, v.book_code, v.fiscal_year, v.fiscal_period, v.voucher_
     Query(
         "departments",
         "erp",
-        columns("company_code:code currency:code department_code:code department_name:text lines:count debit:money"),
+        columns("company_code:code currency:code department_code:department department_name:text lines:count debit:money"),
         f"""SELECT v.company_code, v.base_currency AS currency, d.dim_code AS department_code,
   MAX(d.dim_name) AS department_name, COUNT(*) AS lines, {_sum("l.debit")} AS debit
 {_LINES}

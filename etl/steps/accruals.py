@@ -277,14 +277,15 @@ def claim_dimensions(claims: Array, staged: StagedClaims, rules: CompanyRules, d
     return answers
 
 
-def counterparty_dimensions(parties: Array, base: dict[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
+def counterparty_dimensions(parties: Array, base: dict[str, tuple[Array, Array]], rules: CompanyRules) -> dict[str, tuple[Array, Array]]:
     """``base`` with the employee and supplier dimensions taken from the counterparties."""
     nothing = np.full(len(parties), None, dtype=object)
     result = dict(base)
-    for dim_type in ("employee", "supplier"):
+    payables = rules.mapping.payables
+    for dim_type, employee in ((payables.employee_dimension, True), (payables.supplier_dimension, False)):
         values = np.empty(len(parties), dtype=object)
         for i, party in enumerate(parties):
-            values[i] = (party.code, party.name) if party is not None and party.dim_type == dim_type else None
+            values[i] = (party.code, party.name) if party is not None and party.employee is employee else None
         result[dim_type] = (values, nothing)
     return result
 
@@ -309,7 +310,7 @@ def book_write_offs(
     failures.add_where(entry, problems)
     amounts = offs["amount_minor"].to_numpy()
     handles = book.add(
-        dims=counterparty_dimensions(parties, claim_dimensions(offs["claim"].to_numpy(), staged, rules, days, account)),
+        dims=counterparty_dimensions(parties, claim_dimensions(offs["claim"].to_numpy(), staged, rules, days, account), rules),
         entry=entry, section=section, order=offs["record_no"].to_numpy() + 1, account_code=account,
         currency=rules.mapping.company.base_currency, credit_minor=amounts, source_line_id=offs["package_id"].to_numpy(),
     )
@@ -334,7 +335,7 @@ def _book_company_paid(
     failures.add_where(rows, problems)
     account = rules.mapping.company_paid.account if rules.mapping.company_paid else ""
     handles = book.add(
-        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, account)),
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, account), rules),
         entry=rows, section=COMPANY_PAID, account_code=account, currency=rules.mapping.company.base_currency, credit_minor=amounts,
     )
     book.add_sources(handles, source_line_id="companyRealPay", amount_minor=amounts, rule=f"{rules.place}:company_paid.account")
@@ -371,7 +372,7 @@ def _book_payables(
             rate[i] = f"{(Decimal(int(amounts[i])).scaleb(-exponent(base)) / Decimal(int(foreign[i])).scaleb(-exponent(shared[0]))).quantize(Decimal('1e-10')).normalize():f}"
     accounts = np.array([party.account if party else "" for party in parties], dtype=object)
     handles = book.add(
-        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier)),
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier), rules),
         entry=entry, section=PAYABLE, order=owed["part_no"].to_numpy(), account_code=accounts, currency=currency, fx_rate=rate, amount_fc_minor=foreign,
         credit_minor=amounts, source_line_id=owed["payee_id"].to_numpy(),
     )

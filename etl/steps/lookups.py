@@ -56,17 +56,12 @@ def in_force(entries: Sequence[D], day: date) -> D | None:
 
 @dataclass(frozen=True, slots=True)
 class Counterparty:
-    """Who is owed: account of the payable and the dimension that names them."""
+    """Who is owed: account of the payable, and what the employee or supplier dimension says."""
 
     account: str
-    dim_type: str
+    employee: bool
     code: str
     name: str
-
-    @property
-    def employee(self) -> bool:
-        """Whether the payable is an employee's."""
-        return self.dim_type == "employee"
 
 
 class CompanyRules:
@@ -168,20 +163,21 @@ class CompanyRules:
     def employee(self, staff_id: str, account: str, day: int) -> Counterparty:
         """An employee as counterparty of an account."""
         staff = self.reference.staffs.get(staff_id)
-        if "employee" in self.dimensions:
-            answer, _ = self.dimension("employee", staff_id, day)
+        dim_type = self.mapping.payables.employee_dimension
+        if dim_type in self.dimensions:
+            answer, _ = self.dimension(dim_type, staff_id, day)
             if answer is not None:
-                return Counterparty(account, "employee", *answer)
-        return Counterparty(account, "employee", (staff.code if staff else "") or staff_id, staff.name if staff else "")
+                return Counterparty(account, True, *answer)
+        return Counterparty(account, True, (staff.code if staff else "") or staff_id, staff.name if staff else "")
 
     def supplier(self, payee: Payee, account: str, day: int) -> Counterparty:
         """A company payee as counterparty of an account."""
         rules = self.mapping.payables
         mapped = self._mapped(rules.suppliers, (payee.id, payee.name), day)
         if mapped:
-            return Counterparty(account, "supplier", mapped.code, mapped.name or payee.name)
+            return Counterparty(account, False, mapped.code, mapped.name or payee.name)
         code = payee.fields.get(rules.supplier_code_from.partition(".")[2], "") if rules.supplier_code_from else ""
-        return Counterparty(account, "supplier", code or payee.id, payee.name)
+        return Counterparty(account, False, code or payee.id, payee.name)
 
     def payable(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
         """Credit account and counterparty of what is owed to a payee (rule 10); no payee = the claimant."""
@@ -196,7 +192,7 @@ class CompanyRules:
         if payee.staff_id:
             return self.employee(payee.staff_id, rules.employee, day), None
         if rules.other_individual:
-            return Counterparty(rules.other_individual, "supplier", payee.id, payee.name), None
+            return Counterparty(rules.other_individual, False, payee.id, payee.name), None
         return None, ("PAYEE_TREATMENT", f"payee {payee_id} is a person without staffId; map payables.other_individual in {self.place} or correct the payee")
 
     def advance(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
@@ -205,7 +201,7 @@ class CompanyRules:
         if found is None:
             return None, problem
         account = self.mapping.loans.employee if found.employee else self.mapping.loans.supplier
-        return Counterparty(account, found.dim_type, found.code, found.name), None
+        return Counterparty(account, found.employee, found.code, found.name), None
 
     def prepayment(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
         """Debit account and counterparty of a payment form: the platform's clearing account, else the prepayment (rules 5, 12)."""
@@ -214,9 +210,9 @@ class CompanyRules:
             return None, problem
         paid = self.mapping.company_paid
         if found.employee:
-            return Counterparty(self.mapping.loans.employee, found.dim_type, found.code, found.name), None
+            return Counterparty(self.mapping.loans.employee, True, found.code, found.name), None
         clearing = paid is not None and found.code == paid.default_supplier
-        return Counterparty(paid.account if clearing and paid else self.mapping.prepayment, found.dim_type, found.code, found.name), None
+        return Counterparty(paid.account if clearing and paid else self.mapping.prepayment, False, found.code, found.name), None
 
     def platform(self, value: str, day: int) -> tuple[Counterparty | None, Problem | None]:
         """Clearing account and supplier of the company-paid part; ``value`` is the field's payee id or supplier code."""
@@ -229,7 +225,7 @@ class CompanyRules:
         code = value or paid.default_supplier
         if not code:
             return None, ("PLATFORM_UNMAPPED", f"no platform on the claim and no company_paid.default_supplier in {self.place}")
-        return Counterparty(paid.account, "supplier", code, paid.default_name if code == paid.default_supplier else ""), None
+        return Counterparty(paid.account, False, code, paid.default_name if code == paid.default_supplier else ""), None
 
     def posting_day(self, entry_kind: str, event: int) -> tuple[int | None, Problem | None]:
         """Voucher day of an event under the period policy (rule 22): the day itself, or the first open day after."""

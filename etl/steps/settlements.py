@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from etl.frames import NO_INSTANT
+from etl.money import to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.accruals import book_write_offs, claim_dimensions, counterparty_dimensions
 from etl.steps.failures import Failures
@@ -49,7 +50,7 @@ def book_settlements(
     due = staged.claims["due_ms"].to_numpy()[claims]
     base = rules.mapping.company.base_currency
     handles = book.add(
-        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier)),
+        dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier), rules),
         entry=rows, section=np.where(forms == "expense", PAYABLE, ADVANCE), account_code=accounts, currency=base, debit_minor=amounts,
         due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=payees["payee_id"].to_numpy(),
     )
@@ -97,10 +98,11 @@ def book_receipts(book: LineBook, entries: pd.DataFrame, rows: Array, staged: St
     totals = staged.claims["total_minor"].to_numpy()[claims]
     row_of = np.full(len(staged.claims), -1)
     row_of[claims] = rows
+    base = rules.mapping.company.base_currency
     settled = np.zeros(len(staged.claims), dtype=np.int64)
     np.add.at(settled, staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy())
     for i in np.flatnonzero(settled[claims] != totals):
-        failures.add(int(rows[i]), "RECEIPT_UNSETTLED", f"expected writtenOffRecords to settle the receipt of {totals[i]} minor units, found {settled[claims[i]]}")
+        failures.add(int(rows[i]), "RECEIPT_UNSETTLED", f"expected writtenOffRecords to settle the receipt of {to_text(totals[i], base)}, found {to_text(settled[claims[i]], base)}")
     trade_no = staged.claims["trade_no"].to_numpy()[claims]
     _book_bank(book, entries, rows, staged, rules, failures, debit=totals, trade_no=trade_no)
     book_write_offs(book, entries, row_of, staged, rules, failures, section=BANK)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from etl.money import allocate_groups
+from etl.money import allocate_groups, to_text
 from etl.steps.failures import Failures
 from etl.steps.lookups import CompanyRules, look_up
 from etl.steps.stage import StagedClaims
@@ -82,7 +82,7 @@ def share_lines(lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array
     line, share = line[order], share[order]
     amount = staged.lines["amount_minor"].to_numpy()
     money = np.where(share >= 0, staged.shares["money_minor"].to_numpy()[np.maximum(share, 0)] if len(owner) else 0, amount[line])
-    tax, net = _split(line, money, amount, tax_by_line, hesi_tax_by_line, entry_of, failures)
+    tax, net = _split(line, money, staged.lines, tax_by_line, hesi_tax_by_line, entry_of, failures)
     take = np.maximum(share, 0)
     return SharedLines(
         entry=entry_of[line], line=line, share=share,
@@ -92,7 +92,7 @@ def share_lines(lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array
     )
 
 
-def _split(line: Array, money: Array, amount: Array, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures) -> tuple[Array, Array]:
+def _split(line: Array, money: Array, lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures) -> tuple[Array, Array]:
     """Tax and net of every share."""
     if not len(line):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -100,15 +100,17 @@ def _split(line: Array, money: Array, amount: Array, tax_by_line: Array, hesi_ta
     sizes = np.diff(np.append(starts, len(line)))
     rows = line[starts]
     sums = np.add.reduceat(money, starts)
-    booked, hesi, gross = tax_by_line[rows], hesi_tax_by_line[rows], amount[rows]
+    booked, hesi, gross = tax_by_line[rows], hesi_tax_by_line[rows], lines["amount_minor"].to_numpy()[rows]
+    details, currencies = lines["detail_id"].to_numpy()[rows], lines["currency"].to_numpy()[rows]
     on_net = sums != gross
     included = np.where(sums == gross - booked, booked, np.where(sums == gross - hesi, hesi, 0))
     wrong = on_net & (sums + included != gross)
     for i in np.flatnonzero(wrong):
-        failures.add(int(entry_of[rows[i]]), "APPORTION_SUM", f"expected shares of detail {rows[i]} to add up to {gross[i]} or {gross[i] - booked[i]} minor units, found {sums[i]}")
+        failures.add(int(entry_of[rows[i]]), "APPORTION_SUM", f"expected shares of detail {details[i]} to add up to {to_text(gross[i], currencies[i])} gross or "
+                     f"{to_text(gross[i] - booked[i], currencies[i])} net, found {to_text(sums[i], currencies[i])}")
     empty = (sums == 0) & ((booked != 0) | (included != 0) & on_net)
     for i in np.flatnonzero(empty & ~wrong):
-        failures.add(int(entry_of[rows[i]]), "APPORTION_ZERO", f"shares of detail {rows[i]} add up to zero but carry tax {booked[i]}")
+        failures.add(int(entry_of[rows[i]]), "APPORTION_ZERO", f"shares of detail {details[i]} add up to zero but carry tax {to_text(booked[i], currencies[i])}")
     ok = ~(wrong | empty)
     tax = allocate_groups(np.where(ok, booked, 0), money, starts)
     added = allocate_groups(np.where(ok & on_net, included, 0), money, starts)

@@ -241,7 +241,7 @@ class Ledger:
         with self._reading() as connection:
             row = connection.execute(select(tables.run).where(tables.run.c.run_id == run_id)).mappings().first()
         if row is None:
-            raise ConfigError(f"expected a run id of this ledger, found {run_id!r}; `hesi-erp runs` lists them")
+            raise ConfigError(f"expected a run id of this ledger, found {run_id!r}; the folders of HESI_ERP_HOME/reports are named by run id")
         return Run(**row)
 
     def previous_run(self, kind: Kind | None = None) -> Run | None:

@@ -27,7 +27,10 @@ def conclude(run: Run, steps: Steps) -> str:
             return "green"
         return close_run(run).verdict
     if run.ledger.run(run.run_id).status != "stopped":
-        lost = TaskLost(f"expected a record of step {missing[0]} in run {run.run_id}, found none: its task was killed, timed out or never started. Clear it in Airflow")
+        lost = TaskLost(
+            f"expected a record of step {missing[0]} in run {run.run_id}, found none: its task was killed, timed out or never started. "
+            "Clear that task in Airflow and the run continues"
+        )
         run.ledger.stop_run(run.run_id, lost, peak_rss_mb=peak_rss_mb())
     write_run_report(run)
     return "red"

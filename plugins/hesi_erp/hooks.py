@@ -121,7 +121,13 @@ def database_url(connection: Connection) -> str:
             'put the SQLAlchemy URL into the extra field: {"url": "postgresql+psycopg://..."}'
         )
     parts = URL.create(
-        driver, connection.login or None, connection.password or None, connection.host or None, connection.port, connection.schema or None, extra.get("query") or {}
+        driver,
+        username=connection.login or None,
+        password=connection.password or None,
+        host=connection.host or None,
+        port=connection.port,
+        database=connection.schema or None,
+        query=extra.get("query") or {},
     )
     return parts.render_as_string(hide_password=False)
 

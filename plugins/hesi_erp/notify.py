@@ -67,9 +67,7 @@ def _folder() -> Path:
     try:
         return airflow_settings().home / "incidents"
     except ConfigError:  # the settings themselves may be the incident; it must be told all the same
-        from airflow.sdk.configuration import conf
-
-        return Path(os.environ.get("AIRFLOW_HOME") or conf.get("core", "dags_folder")).absolute() / "incidents"
+        return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "incidents"
 
 
 def _send(audience: Audience, subject: str, body: str) -> bool:

@@ -56,7 +56,9 @@ class Chunk:
         standard = ({"account_code": "6602.01", "debit_minor": amount}, {"account_code": "2241.01", "credit_minor": amount})
         for line_no, line in enumerate(lines or standard, start=1):
             self._line(number, line_no, told, entry["currency"], line)
-        self._rows["voucher_invoices"].append({"entry_no": number, "invoice_id": f"inv-{claim_id}", "invoice_kind": "FULL_DIGITAl_SPECIAL", "amount_minor": amount, "tax_minor": 0})
+        self._rows["voucher_invoices"].append(
+            {"entry_no": number, "invoice_id": f"inv-{claim_id}", "invoice_kind": "FULL_DIGITAl_SPECIAL", "amount_minor": amount, "tax_minor": 0}
+        )
         return number
 
     def reject(self, claim_id: str, **values: Any) -> None:

@@ -1,7 +1,4 @@
-"""How Alembic reaches the ERP database: over the connection and transaction of :func:`etl.erp.migrate.migrate`.
-
-``alembic upgrade head --sql`` style output for a database administrator: :func:`etl.erp.migrate.migration_sql`.
-"""
+"""How Alembic reaches the ERP database: over the connection and transaction of :func:`etl.erp.migrate.migrate`."""
 
 from __future__ import annotations
 
@@ -9,11 +6,9 @@ from alembic import context
 
 from etl.erp.schema import VERSION_TABLE, metadata
 
-connection = context.config.attributes.get("connection")
-dialect = context.config.attributes.get("dialect")
-options = {"target_metadata": metadata, "version_table": VERSION_TABLE}
-if context.is_offline_mode():
-    context.configure(dialect_name=dialect, literal_binds=True, output_buffer=context.config.output_buffer, **options)
-else:
-    context.configure(connection=connection, **options)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+)
 context.run_migrations()

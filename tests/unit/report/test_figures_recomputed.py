@@ -193,7 +193,7 @@ def _(tables: Tables) -> Rows:
 def _(tables: Tables) -> Rows:
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for row in tables.posted("voucher"):
-        period = f"{row['fiscal_year']}{row['fiscal_period']:02d}"
+        period = f"{row['fiscal_year']}-{row['fiscal_period']:02d}"
         groups[row["company_code"], row["book_code"], period, row["voucher_word"]].append(row["voucher_no"])
     return [
         {

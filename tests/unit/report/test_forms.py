@@ -170,6 +170,10 @@ def test_every_column_and_measure_has_words_in_both_languages(figures: RunFigure
     assert all(all(words) for words in MEASURES.values())
 
 
+def test_lines_without_department_are_named_as_such(figures: RunFigures) -> None:
+    assert "（无部门，如税额）" in render_html(figures)
+
+
 def test_every_reject_code_has_plain_words_and_a_fix() -> None:
     for code in CATALOGUE:
         for kind in ("rule", "fix"):
