@@ -1,7 +1,6 @@
 """Exact money: int64 minor units inside frames, Decimal or text at the edges, float never.
 
-Amounts are always next to a currency; the exponent comes from ISO 4217 and can be overridden by the
-``scale`` Hesi sends with its currency table. Rounding happens in two places only: :func:`half_up` where a
+Amounts are always next to a currency; the exponent comes from ISO 4217. Rounding happens in two places only: :func:`half_up` where a
 tax is computed, and :func:`allocate` where an amount is split (accounting-rules 9).
 """
 
@@ -20,7 +19,7 @@ _EXPONENTS = {
     ),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
-MAX_MINOR = 10**17  # leaves room to add 90 such amounts in int64; far above any claim
+MAX_MINOR = 10**14  # leaves room to add 90,000 such amounts in int64; far above any claim
 
 
 class MoneyError(ValueError):

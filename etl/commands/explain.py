@@ -1,4 +1,4 @@
-"""``hesi-erp explain``: the answer of :mod:`etl.explain` for a terminal; nothing is written anywhere."""
+"""``hesi-erp explain``: the answer of :mod:`etl.explain.answer` for a terminal; nothing is written anywhere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from etl.commands.prepare import prepared
 from etl.config.settings import Settings
 from etl.erp.engine import open_engine
 from etl.errors import ConfigError
-from etl.explain import explain
-from etl.explain_model import Check, Claim, Entry, Explanation, Line, Voucher
+from etl.explain.answer import explain
+from etl.explain.model import Check, Claim, Entry, Explanation, Line, Voucher
 from etl.store.ledger import Ledger
 
 
@@ -66,7 +66,10 @@ def _claim_lines(claim: Claim) -> Iterator[str]:
     for entry in claim.entries:
         yield ""
         yield from _entry_lines(entry)
+    now = {(entry.entry_kind, entry.refusal.reason) for entry in claim.entries if entry.refusal}
     for refused in claim.history:
+        if (refused.entry_kind, refused.reason) in now:
+            continue
         yield ""
         yield f"  earlier, run {refused.run_id}: {refused.entry_kind} {refused.disposition} by {refused.rule}: {refused.reason}"
     for remark in claim.remarks:
@@ -80,6 +83,8 @@ def _entry_lines(entry: Entry) -> Iterator[str]:
     place = f"company {entry.company_code or '-'}, of {entry.event_date or '-'}"
     yield f"  {entry.entry_kind}{part}: {entry.state.upper()} {entry.amount} {entry.currency}, {place}"
     yield f"    source: raw/{entry.raw_ref}"
+    if entry.state == "waiting":
+        yield "    waits until the accrual of this claim is posted"
     if entry.refusal:
         refusal = entry.refusal
         yield f"    {refusal.disposition} in {refusal.step} by {refusal.rule}: {refusal.reason}"
@@ -113,9 +118,11 @@ def _check_lines(checks: list[Check]) -> Iterator[str]:
     if not checks:
         yield "      validation: the run ledger has no results of that run"
         return
-    named = [check for check in checks if check.names_this_entry]
-    yield f"      validation: {len(checks) - len(named)} of {len(checks)} rules passed by this voucher ({', '.join(f'{c.suite}.{c.rule}' for c in checks)})"
-    yield from (f"      validation: {check.severity} {check.suite}.{check.rule} failed" for check in named)
+    failed = [check for check in checks if check.names_this_entry]
+    yield f"      validation: {len(checks) - len(failed)} of {len(checks)} rules passed"
+    for suite in dict.fromkeys(check.suite for check in checks):
+        yield f"        {suite}: {', '.join(check.rule for check in checks if check.suite == suite and not check.names_this_entry)}"
+    yield from (f"        {check.severity} {check.suite}.{check.rule} did not pass" for check in failed)
 
 
 def _amount(text: str) -> str:

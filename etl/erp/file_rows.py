@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from etl.config.layouts import Layout
 from etl.erp import schema
+from etl.erp.engine import reading
 from etl.erp.lookup import among
 from etl.money import exponent
 
@@ -30,8 +31,14 @@ class FileRow:
     first_of_voucher: bool
 
 
-def file_rows(connection: Connection, layout: Layout, batch_id: str) -> Iterator[FileRow]:
+def file_rows(engine: Engine, layout: Layout, batch_id: str) -> Iterator[FileRow]:
     """Rows of a batch, vouchers in order of series and number, lines in print order; bounded memory."""
+    # Two connections: SQL Server answers one query at a time on each.
+    with reading(engine) as lines, reading(engine) as dimensions:
+        yield from _rows(lines, dimensions, layout, batch_id)
+
+
+def _rows(lines: Connection, details: Connection, layout: Layout, batch_id: str) -> Iterator[FileRow]:
     voucher, line = schema.voucher, schema.voucher_line
     same = sa.and_(*(voucher.c[name] == line.c[name] for name in schema.VOUCHER_KEY))
     plain = [_column(item.from_) for item in layout.columns if item.dimension is None]
@@ -46,8 +53,8 @@ def file_rows(connection: Connection, layout: Layout, batch_id: str) -> Iterator
         )
     )
     previous: tuple[Any, ...] | None = None
-    for page in connection.execute(query.execution_options(yield_per=_PAGE)).partitions():
-        dimensions = _dimensions(connection, layout, page)
+    for page in lines.execute(query.execution_options(yield_per=_PAGE)).partitions():
+        dimensions = _dimensions(details, layout, page)
         for row in page:
             identity = tuple(row[: len(key)])
             yield FileRow(tuple(_cells(layout, row, dimensions.get((*identity, row.line_no), {}))), identity != previous)

@@ -85,8 +85,7 @@ class ImportFileSink:
         target = self.path_of(batch_id)
         beside = target.with_name(f".{target.name}.part")
         try:
-            with reading(self._ledger.engine) as connection:
-                rows, vouchers = _write_rows(beside, self._layout, file_rows(connection, self._layout, batch_id), created_at)
+            rows, vouchers = _write_rows(beside, self._layout, file_rows(self._ledger.engine, self._layout, batch_id), created_at)
             manifest = {
                 "batch_id": batch_id,
                 "layout": self._layout.name,
@@ -128,7 +127,8 @@ class ImportFileSink:
         for chunk in batch.chunks:
             for problems in _unencodable(chunk, self._layout):
                 first = problems.iloc[0]
-                raise BatchRefused(f"{first['entry_kind']} of claim {first['claim_id']}: {first['reason']}; ask unfit() before posting and reject what it names")
+                place = f"{first['entry_kind']} of claim {first['claim_id']}"
+                raise BatchRefused(f"{place}: {first['reason']}; ask unfit() before posting and reject what it names")
             lines += len(chunk.voucher_lines)
             if self._layout.format == "xlsx" and lines > XLSX_ROWS:
                 raise BatchRefused(f"layout {self._layout.name}: an XLSX sheet has {XLSX_ROWS:,} rows, the batch needs more; use the format csv")

@@ -87,17 +87,16 @@ def _check_amounts(
     detail = _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), size)[claims]
     planned = _sum_by(staged.payees["claim"].to_numpy(), staged.payees["amount_minor"].to_numpy(), size)[claims]
     recorded = _sum_by(staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy(), size)[claims]
-    currency = staged.claims["currency"].to_numpy()[claims]
-    foreign_lines = lines["entry"].to_numpy()[lines["currency"].to_numpy() != base]
+    foreign_lines = lines["entry"].to_numpy()[lines["currency"].to_numpy() != base]  # one that differs from its own claim
     limit = rules.mapping.residual.limit_minor if rules.mapping.residual else 0
     credits = pay + written_off + company_paid
-    for row in rows[currency != base].tolist() + np.unique(foreign_lines).tolist():
+    for row in np.unique(foreign_lines).tolist():
         failures.add(row, "BASE_CURRENCY", f"expected amounts in {base}, the base currency of book {rules.mapping.company.book}")
 
     def text(minor: int) -> str:
         return to_text(minor, base)
 
-    for i in np.flatnonzero((np.abs(detail - total) > limit) | (np.abs(credits - total) > limit) | (np.abs(credits - detail) > limit)):
+    for i in np.flatnonzero((np.abs(detail - total) > limit) | (credits != total)):
         failures.add(
             int(rows[i]), "AMOUNT_IDENTITY",
             f"expected details = expenseMoney = payMoney + writtenOffMoney + companyRealPay; found details {text(detail[i])}, expenseMoney {text(total[i])}, "
@@ -137,7 +136,7 @@ def _shared_currency(lines: pd.DataFrame, failures: Failures, base: str) -> dict
 
 def _rate(text: str) -> Decimal:
     whole, _, fraction = text.partition(".")
-    if not whole.isdigit() or not (fraction.isdigit() or not fraction) or not text.strip("0."):
+    if not text.isascii() or not whole.isdigit() or not (fraction.isdigit() or not fraction) or not text.strip("0."):
         raise MoneyError(f"expected a positive decimal rate, found {text[:20]!r}")
     return Decimal(text)
 
@@ -380,7 +379,10 @@ def _book_payables(
 
 
 def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> None:
-    """One line for the small difference the mapping allows between debits and credits; none by default."""
+    """One line for the small difference the mapping allows between details and claim; none by default.
+
+    A red debit where the details are too much: the debits of a voucher are the amount of its claim (rules 9, 29).
+    """
     if rules.mapping.residual is None:
         return
     claims = entries["claim"].to_numpy()[rows]
@@ -390,7 +392,7 @@ def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd
     handles = book.add(
         dims=claim_dimensions(claims[off], staged, rules, entries["voucher_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
         entry=rows[off], section=RESIDUAL, account_code=rules.mapping.residual.account, currency=rules.mapping.company.base_currency,
-        debit_minor=np.maximum(difference[off], 0), credit_minor=np.maximum(-difference[off], 0),
+        debit_minor=difference[off],
     )
     book.add_sources(handles, source_line_id="residual", amount_minor=difference[off], rule=f"{rules.place}:residual")
 

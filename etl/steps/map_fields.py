@@ -167,13 +167,23 @@ def _days(instants: Array) -> Array:
     return np.where(instants == NO_INSTANT, NO_DAY, (instants + ACCOUNTING_OFFSET_MS) // DAY_MS)
 
 
+def _first_payments(staged: StagedClaims) -> Array:
+    """When each claim counts as paid: payDate, else its first paid settlement; with nothing to pay the approval."""
+    claims = staged.claims
+    paid = claims["pay_ms"].to_numpy().copy()
+    settled = staged.payees[staged.payees["paid_ms"].to_numpy() != NO_INSTANT].groupby("claim")["paid_ms"].min()
+    first = settled.reindex(np.arange(len(claims)), fill_value=NO_INSTANT).to_numpy()
+    paid = np.where(paid == NO_INSTANT, first, paid)
+    return np.where((paid == NO_INSTANT) & (claims["pay_minor"].to_numpy() == 0), claims["event_ms"].to_numpy(), paid)
+
+
 def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, context: MappingContext, first: int) -> pd.DataFrame:
     """One row per voucher the claims of a company give rise to (accounting-rules 1, 2, 4), with claim and payee rows."""
     c = staged.claims.iloc[claims]
     due, form = c["due"].to_numpy(), c["form_type"].to_numpy()
     event = c["event_ms"].to_numpy()
-    pay = c["pay_ms"].to_numpy()
-    accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((pay != NO_INSTANT) & c["settled"].to_numpy()))]
+    paid = _first_payments(staged)
+    accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((paid[claims] != NO_INSTANT) & c["settled"].to_numpy()))]
     receipt = claims[due & (form == "receipt")]
     payees = staged.payees
     owner = payees["claim"].to_numpy()
@@ -189,7 +199,7 @@ def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, conte
     at = np.maximum(payee, 0)
     instant = take["event_ms"].to_numpy().copy()
     if company.accrual == "on_payment":
-        instant = np.where(kind == "EXPENSE", take["pay_ms"].to_numpy(), instant)
+        instant = np.where(kind == "EXPENSE", paid[claim], instant)
     if len(payees):
         instant = np.where(payee >= 0, payees["paid_ms"].to_numpy()[at], instant)
     sha = np.where(payee >= 0, np.asarray(payees["source_sha256"], dtype=object)[at] if len(payees) else "", np.asarray(take["source_sha256"], dtype=object))
@@ -232,6 +242,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, company: CompanyMa
     failures = Failures(company.owner)
     kind = entries["entry_kind"].to_numpy()
     ready = entries["disposition"].to_numpy() == "ready"
+    _hold_other_currencies(entries, ready, rules, failures)
     _hold_foreign_numbers(entries, ready, failures)
     entries = _posting_days(entries, ready, rules, failures)
     book = LineBook(rules)
@@ -271,6 +282,13 @@ def _numbered(frame: pd.DataFrame, numbers: Array) -> pd.DataFrame:
 
 def _only(frame: pd.DataFrame, entry_nos: Array) -> pd.DataFrame:
     return frame[frame["entry_no"].isin(entry_nos)].reset_index(drop=True)
+
+
+def _hold_other_currencies(entries: pd.DataFrame, ready: Array, rules: CompanyRules, failures: Failures) -> None:
+    """Amounts that Hesi does not state in the book's base currency (rule 7)."""
+    base = rules.mapping.company.base_currency
+    for row in np.flatnonzero(ready & (entries["currency"].to_numpy() != base)):
+        failures.add(int(row), "BASE_CURRENCY", f"expected amounts in {base}, the base currency of book {rules.mapping.company.book}")
 
 
 def _hold_foreign_numbers(entries: pd.DataFrame, ready: Array, failures: Failures) -> None:

@@ -37,6 +37,7 @@ from etl.payload import (
     SHARE_FIELDS,
     DatePeriod,
     FlowDecoder,
+    Instant,
     InvoiceForm,
     Money,
     custom_reader,
@@ -51,7 +52,8 @@ SETTLED_STATES = frozenset({"paid", "archived"})
 NOT_DUE_STATES = frozenset({"draft", "pending", "approving", "rejected", "nullify", "sending", "receiving"})
 ENTRY_KIND = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT", "requisition": "REQUISITION"}
 _TOTAL_FIELD = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}
-_AMOUNT = re.compile(rb'"?\s*(-?)([0-9]{1,15})(?:\.([0-9]{1,20}))?\s*"?')
+_AMOUNT = re.compile(rb'"?\s*(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\s*"?')
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped NUL, not an escaped backslash before u0000
 _NULL = b"null"
 
 
@@ -67,6 +69,9 @@ class StagedClaims:
     payees: pd.DataFrame
     commitments: pd.DataFrame
     rejects: pd.DataFrame
+
+
+_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Unreadable(Exception):
@@ -123,31 +128,36 @@ def parse_amount(raw: Raw | bytes | object, currency: str, where: str) -> int:
     return -minor if sign else minor
 
 
-def _money(money: Money | None, where: str) -> tuple[int, str]:
-    """Base amount and base currency; (0, "") where the field is absent."""
+def _money(money: Money | None, where: str, currency: str = "") -> tuple[int, str]:
+    """Base amount and base currency, which must be ``currency`` where that is given; (0, "") where the field is absent."""
     if money is None:
         return 0, ""
-    currency = money.standardStrCode or ""
-    if len(currency) != 3:
-        raise _Unreadable("MONEY_INVALID", f"{where}: expected a currency code in standardStrCode, found {currency!r}")
-    return parse_amount(money.standard, currency, where), currency
+    found = money.standardStrCode or ""
+    if len(found) != 3 or found != (currency or found):
+        raise _Unreadable("MONEY_INVALID", f"{where}: expected {currency or 'a currency code'} in standardStrCode, found {found!r}")
+    return parse_amount(money.standard, found, where), found
 
 
 def _foreign(money: Money, where: str) -> tuple[int, str, str]:
     """Foreign amount, currency and rate; (0, "", "") in base currency."""
     currency = money.foreignStrCode
-    if not currency or money.foreign is UNSET or bytes(money.foreign) == _NULL:  # type: ignore[call-overload]
+    if not currency or currency == money.standardStrCode or money.foreign is UNSET or bytes(money.foreign) == _NULL:  # type: ignore[call-overload]
         return 0, "", ""
-    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode()  # type: ignore[call-overload]
+    if len(currency) != 3:
+        raise _Unreadable("MONEY_INVALID", f"{where}: expected a currency code in foreignStrCode, found {currency!r}")
+    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode("utf-8", "replace")  # type: ignore[call-overload]
     return parse_amount(money.foreign, currency, where), currency, "" if rate == "null" else rate
 
 
 def _text(value: Any) -> str:
-    """A custom field as text: id, number or the single id of a list; empty when unset."""
+    """A custom field as text: id, number or the ids of a list; empty when unset.
+
+    Several ids stay together, so that no look-up knows them: taking one of them, or none, would be a silent default.
+    """
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and len(value) == 1:
-        return _text(value[0])
+    if isinstance(value, list):
+        return ",".join(_text(item) for item in value)
     if isinstance(value, dict):
         return _text(value.get("id") or value.get("dataLinkId"))
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
@@ -212,8 +222,10 @@ class _Rows:
                 raise _Unreadable("PAYLOAD_INVALID", f"the key {key!r} stands twice in the claim's JSON")
             try:
                 flow = self.decode(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except _NOT_DECODED as error:
                 raise _Unreadable("PAYLOAD_INVALID", f"expected the documented claim JSON, found: {error}") from None
+            if b"\\u0000" in bytes(raw) and _NUL.search(msgspec.json.encode(flow)):
+                raise _Unreadable("PAYLOAD_INVALID", "a text holds a NUL character, which no database takes")
             self._add_flow(flow, raw_ref)
         except _Unreadable as error:
             self._reset(marks)
@@ -227,32 +239,32 @@ class _Rows:
             del rows[size:]
 
     def _reject(self, raw: Raw, flow: Any, raw_ref: str, error: _Unreadable) -> None:
-        peek = _peek(raw) if flow is None else flow
-        form = getattr(peek, "form", None)
+        claim_id, code, form_type = _peek(raw) if flow is None else (flow.id, flow.form.code or "", flow.formType)
         owner = OWNER_NAMES[CATALOGUE[error.rule].owner][0]
-        form_type = (peek.formType if peek is not None else None) or ""
         self.rejects.append(
             (
-                (peek.id if peek is not None else None) or f"unreadable:{raw_ref}",
-                (form.code if form is not None else None) or "",
-                form_type,
-                ENTRY_KIND.get(form_type, "EXPENSE"),
+                claim_id or self._unnamed(raw), code, form_type, ENTRY_KIND.get(form_type, "EXPENSE"),
                 "rejected", "stage", error.rule, error.reason, owner, "", "", 0,
                 mask_name(""), "", raw_ref,
             )
         )
 
+    def _unnamed(self, raw: Raw) -> str:
+        """A name for a claim without a readable id: the same content has the same name in every run."""
+        name = f"unreadable:{hashlib.sha256(bytes(raw)).hexdigest()[:24]}"
+        same = sum(1 for row in self.rejects if str(row[0]).partition("#")[0] == name)
+        return f"{name}#{same + 1}" if same else name
+
     def _add_flow(self, flow: Any, raw_ref: str) -> None:
-        form, form_type, state = flow.form, flow.formType, flow.state or ""
+        form_type, state = flow.formType, flow.state or ""
+        if not flow.id:
+            raise _Unreadable("PAYLOAD_INVALID", "id is empty")
         if form_type not in ENTRY_KIND:
             raise _Unreadable("PAYLOAD_INVALID", f"formType: expected one of {', '.join(ENTRY_KIND)}, found {form_type!r}")
         if state not in DUE_STATES and state not in NOT_DUE_STATES:
             raise _Unreadable("STATE_UNKNOWN", f"expected a documented state, found {state!r}")
         if flow.updateTime is None:
             raise _Unreadable("CURSOR_MISSING", "updateTime is missing, so no run can tell whether this version is new")
-        for name, value in (("id", flow.id), ("code", form.code), ("title", form.title)):
-            if value and "\x00" in value:
-                raise _Unreadable("PAYLOAD_INVALID", f"{name} holds a NUL character, which no database takes")
         if form_type == "requisition":
             self._add_commitment(flow)
             return
@@ -288,19 +300,21 @@ class _Rows:
 
     def _add_due(self, flow: Any, claim: int, raw_ref: str) -> None:
         form, form_type = flow.form, flow.formType
+        if not form.code:
+            raise _Unreadable("PAYLOAD_INVALID", "form.code is missing, so nobody could find the voucher's claim")
         total_field = _TOTAL_FIELD[form_type]
         total, currency = _money(getattr(form, total_field), f"form.{total_field}")
         if not currency:
             raise _Unreadable("AMOUNT_IDENTITY", f"form.{total_field} is missing")
-        pay, pay_currency = _money(form.payMoney, "form.payMoney")
+        pay, pay_currency = _money(form.payMoney, "form.payMoney", currency)
         if not pay_currency:
             pay = total if form_type in {"loan", "payment"} else 0
-        written_off, _ = _money(form.writtenOffMoney, "form.writtenOffMoney")
-        company_paid, _ = _money(form.companyRealPay, "form.companyRealPay")
+        written_off, _ = _money(form.writtenOffMoney, "form.writtenOffMoney", currency)
+        company_paid, _ = _money(form.companyRealPay, "form.companyRealPay", currency)
         first_line, first_share, first_invoice = len(self.lines), len(self.shares), len(self.invoices)
         originals = _count(form.attachments) + self._add_lines(form, claim)
         trade_no = _trade_no(flow.logs)
-        payees = self._add_payees(form, claim, pay, trade_no)
+        payees = self._add_payees(form, claim, pay, currency, trade_no)
         write_offs = self._add_write_offs(form, claim, currency)
         # Everything the accrual depends on; the payment columns are left out, so that paying never changes it (rule 1).
         content = (
@@ -330,7 +344,7 @@ class _Rows:
             self.lines.append(
                 (
                     claim, line_no, line.detailId or f"#{line_no}", detail.feeTypeId or "", amount, currency, foreign,
-                    foreign_currency, rate, _fee_ms(line), next((link.expenseLink for link in links if link.expenseLink), ""),
+                    foreign_currency, rate, _fee_ms(line, where), next((link.expenseLink for link in links if link.expenseLink), ""),
                     *(_text(getattr(line, key)) for key in self.line_fields),
                 )
             )
@@ -345,9 +359,7 @@ class _Rows:
             share = apportion.apportionForm
             if share is None or share.apportionMoney is None:
                 raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}].apportionMoney is missing")
-            money, share_currency = _money(share.apportionMoney, f"{where}.apportions[{share_no}]")
-            if share_currency != currency:
-                raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}]: expected {currency}, found {share_currency}")
+            money, _ = _money(share.apportionMoney, f"{where}.apportions[{share_no}]", currency)
             self.shares.append(
                 (line, share_no, share.apportionId or f"#{share_no}", money, *(_text(getattr(share, key)) for key in self.share_fields))
             )
@@ -365,9 +377,9 @@ class _Rows:
             self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0))
         return _count(form.attachments) if isinstance(form, InvoiceForm) else 0
 
-    def _add_payees(self, form: Any, claim: int, pay: int, trade_no: str) -> list[tuple[object, ...]]:
+    def _add_payees(self, form: Any, claim: int, pay: int, currency: str, trade_no: str) -> list[tuple[object, ...]]:
         """Adds one settlement per payPlan row, else one for the single payee; returns what the payable depends on."""
-        plan = [_plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]") for n, row in enumerate(form.payPlan or ())]
+        plan = [_plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]", currency) for n, row in enumerate(form.payPlan or ())]
         planned = bool(plan)
         if not planned:
             money = form.payMoney or form.loanMoney
@@ -395,10 +407,12 @@ class _Rows:
 def _optional(money: Money | None, where: str, currency: str) -> int:
     if money is None or money.standard is UNSET or bytes(money.standard) == _NULL:  # type: ignore[call-overload]
         return NO_AMOUNT
-    return parse_amount(money.standard, money.standardStrCode or currency, where)
+    if money.standardStrCode not in (None, "", currency):
+        raise _Unreadable("MONEY_INVALID", f"{where}: expected {currency} like the detail, found {money.standardStrCode!r}")
+    return parse_amount(money.standard, currency, where)
 
 
-def _plan_row(form: dict[str, Raw], where: str) -> tuple[Any, ...]:
+def _plan_row(form: dict[str, Raw], where: str, currency: str) -> tuple[Any, ...]:
     """Payee, amount, foreign amount, currency, rate, paid instant and bank number of a payPlan row; keys by their suffix."""
     money: Money | None = None
     payee, paid_ms, trade_no = "", NO_INSTANT, ""
@@ -409,20 +423,22 @@ def _plan_row(form: dict[str, Raw], where: str) -> tuple[Any, ...]:
             elif key.endswith("收款信息"):
                 payee = _text(msgspec.json.decode(value))
             elif key.endswith(("支付时间", "支付日期")):
-                paid_ms = msgspec.json.decode(value, type=int | None) or NO_INSTANT
+                paid_ms = msgspec.json.decode(value, type=Instant) or NO_INSTANT
             elif key.endswith("流水号"):
                 trade_no = msgspec.json.decode(value, type=str | None) or ""
-    except msgspec.MsgspecError as error:
+    except _NOT_DECODED as error:
         raise _Unreadable("PAYLOAD_INVALID", f"{where}: {error}") from None
     if money is None:
         raise _Unreadable("PAYPLAN_SUM", f"{where}: the amount (…支付金额) is missing")
-    amount, _ = _money(money, where)
+    amount, _ = _money(money, where, currency)
     return (payee, amount, *_foreign(money, where), paid_ms, trade_no)
 
 
-def _fee_ms(line: Any) -> int:
+def _fee_ms(line: Any, where: str) -> int:
     if isinstance(line.feeDate, int):
         return line.feeDate
+    if line.feeDate:
+        raise _Unreadable("PAYLOAD_INVALID", f"{where}.feeDate: expected epoch milliseconds, found {line.feeDate[:40]!r}")
     period = line.feeDatePeriod
     return period.end or period.start or NO_INSTANT if isinstance(period, DatePeriod) else NO_INSTANT
 
@@ -447,23 +463,18 @@ def _event_ms(flow: Any) -> int:
     return approved or NO_INSTANT
 
 
-class _PeekForm(msgspec.Struct):
-    code: Any = None
-
-
 class _Peek(msgspec.Struct):
     id: Any = None
     formType: Any = None
     form: Any = None
 
 
-def _peek(raw: Raw) -> Any:
-    """As much as an unreadable claim tells about itself, for its reject row."""
+def _peek(raw: Raw) -> tuple[str, str, str]:
+    """Id, code and form type as far as an unreadable claim tells them, for its reject row."""
     try:
         found = msgspec.json.decode(raw, type=_Peek)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    if isinstance(found.form, dict):
-        found.form = _PeekForm(code=found.form.get("code"))
-    text = isinstance(found.id, str) and isinstance(found.formType, str | None)
-    return found if text and (found.form is None or isinstance(found.form, _PeekForm)) else None
+    except _NOT_DECODED:
+        found = _Peek()
+    code = found.form.get("code") if isinstance(found.form, dict) else None
+    names = [value.replace("\x00", "") if isinstance(value, str) else "" for value in (found.id, code, found.formType)]
+    return names[0], names[1], names[2]

@@ -7,7 +7,7 @@ import json
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from etl.explain_model import Check, Refused, Remark
+from etl.explain.model import Check, Refused, Remark
 from etl.store import ledger_schema as tables
 
 _NEWEST = 50

@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 from etl.erp import schema
 from etl.erp.engine import reading
 from etl.errors import ConfigError
-from etl.explain_history import History
-from etl.explain_model import Batch, Claim, Dimension, Drift, Entry, Explanation, Invoice, Line, Refusal, Source, Voucher, VoucherOf, WriteBack
+from etl.explain.history import History
+from etl.explain.model import Batch, Claim, Dimension, Drift, Entry, Explanation, Invoice, Line, Refusal, Source, Voucher, VoucherOf, WriteBack
 from etl.masking import mask_name
 from etl.money import exponent
 from etl.rejects import CATALOGUE
