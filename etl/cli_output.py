@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import msgspec
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 
 def print_json(document: object) -> None:
@@ -31,8 +32,6 @@ def tell(text: str, *, end: str = "\n") -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
     """Lines of an aligned table; columns whose index is in ``right`` are right-aligned, wide characters count as two."""
-    from tabulate import tabulate  # type: ignore[import-untyped]  # only a command that prints a table pays for it
-
     numbers = set(right)
     align = ["right" if index in numbers else "left" for index in range(len(header))]
     cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from etl.errors import PayloadChanged
 NO_DAY = -(2**31)
 NO_INSTANT = -1
 _EPOCH = date(1970, 1, 1)
+_EMPTY: dict[str, pd.DataFrame] = {}
 
 
 def day_number(day: date) -> int:
@@ -26,6 +28,7 @@ def day_number(day: date) -> int:
     return (day - _EPOCH).days
 
 
+@lru_cache(maxsize=4096)
 def day_of(number: int) -> date | None:
     """The day behind a day number; None for ``NO_DAY``."""
     return None if number == NO_DAY else _EPOCH + timedelta(days=int(number))
@@ -57,8 +60,10 @@ class FrameSpec:
         return self.frame({name: list(values) for name, values in zip(self.columns, columns, strict=True)})
 
     def empty(self) -> pd.DataFrame:
-        """The frame without rows."""
-        return self.frame(dict.fromkeys(self.columns, ()))
+        """The frame without rows; one shared object, frames are never changed in place."""
+        if self.name not in _EMPTY:
+            _EMPTY[self.name] = self.frame(dict.fromkeys(self.columns, ()))
+        return _EMPTY[self.name]
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame itself, once its columns, dtypes and key are proved.
@@ -123,9 +128,10 @@ STAGED_INVOICES = _spec(
     "staged_invoices",
     "one invoice used by a detail",
     "line invoice_no",
-    "line:int64 invoice_no:int64 invoice_id:str tax_minor:int64 rate:str approved_minor:int64 item_count:int64",
+    "line:int64 invoice_no:int64 invoice_id:str tax_minor:int64 rate:str approved_minor:int64 item_count:int64 item_ids:str",
     tax_minor="Hesi's deductible tax; NO_AMOUNT where Hesi gives none",
     approved_minor="approveAmount; NO_AMOUNT where Hesi gives none",
+    item_ids="the invoice's items the detail uses, a blank between; empty = all of them",
     invoice_id="empty for tax given on the detail itself",
 )
 STAGED_WRITE_OFFS = _spec(

@@ -2,10 +2,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import IO
 
 from sandbox.demo_settings import PROJECT, DemoFolder
@@ -32,12 +32,22 @@ class Children:
         for number in _SIGNALS:
             signal.signal(number, self._received)
 
-    def start(self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes], stdout: int | IO[bytes], pass_fds: Sequence[int] = ()) -> subprocess.Popen[str]:
+    def start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes], stdout: int | IO[bytes], pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[str]:
         """A new child in its own group."""
         self._starting = True
         try:
             child = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                command, env=dict(environment), cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=log, text=True, start_new_session=True, pass_fds=pass_fds
+                command,
+                env=dict(environment),
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                pass_fds=pass_fds,
             )
             self._running.append(child)
         finally:
@@ -63,10 +73,8 @@ class Children:
         for child in reversed(self._running):
             _signal_group(child, signal.SIGTERM)
         for child in reversed(self._running):
-            try:
+            with suppress(subprocess.TimeoutExpired):  # the next line ends it
                 child.wait(_PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass  # the next line ends it
             _signal_group(child, signal.SIGKILL)
             child.wait()
 

@@ -47,6 +47,7 @@ def logging_to(home: Path, *, verbose: bool) -> Iterator[logging.Handler]:
     console.setLevel(logging.INFO if verbose else logging.WARNING)
     for handler in (file, console):
         handler.setFormatter(logging.Formatter(_FORMAT))
+        handler.addFilter(_worth_keeping)  # not by level: Great Expectations sets its own loggers to INFO
         handler.addFilter(RedactingFilter())
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
@@ -60,3 +61,7 @@ def logging_to(home: Path, *, verbose: bool) -> Iterator[logging.Handler]:
         for handler in (file, console):
             root.removeHandler(handler)
             handler.close()
+
+
+def _worth_keeping(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] == "etl"

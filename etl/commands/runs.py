@@ -14,7 +14,8 @@ from etl.config.settings import Settings
 from etl.errors import ConfigError
 from etl.pipeline.ledger_check import LEDGER_STEPS, check_ledger_once
 from etl.pipeline.replay import replay_once
-from etl.pipeline.run import STEPS, Outcome, run_once
+from etl.pipeline.drive import run_once
+from etl.pipeline.run import STEPS, Outcome
 from etl.store.ledger import Ledger
 
 Progress = Callable[[str], None]

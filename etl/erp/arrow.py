@@ -68,7 +68,7 @@ def amounts(minor: pd.Series | Ints, decimals: Ints, *, known: npt.NDArray[np.bo
     """Exact decimals in major units with four places.
 
     Args:
-        minor: minor units, below ``MAX_MINOR`` so that the scaled value fits int64.
+        minor: minor units, at most ``money.MAX_MINOR`` so that the scaled value fits int64.
         decimals: decimals of each row's currency.
         known: rows that have an amount; the others are NULL.
     """

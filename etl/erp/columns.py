@@ -18,8 +18,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 AMOUNT_SCALE = 4  # decimals of the column; a currency's own scale is never larger than 3
-# Exclusive, minor units: 15 significant digits survive SQLite's REAL, and four more decimals still fit int64.
-MAX_MINOR = 9 * 10**14
 SQL_SERVER_BINARY = "Latin1_General_100_BIN2"
 
 
@@ -57,7 +55,7 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return value if value is None or dialect.name != "sqlite" else f"{value:f}"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """The decimal that was stored; the shortest text of SQLite's REAL is exactly that below ``MAX_MINOR``."""
+        """The decimal that was stored; the shortest text of SQLite's REAL is exactly that up to ``money.MAX_MINOR``."""
         return value if value is None or isinstance(value, Decimal) else Decimal(str(value))
 
 

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from etl.erp import arrow, schema
-from etl.erp.columns import MAX_MINOR
 from etl.erp.digest import RECORD, UNIT
 from etl.erp.port import UNFIT, BatchRefused, PostingChunk
 from etl.frames import NO_DAY
+from etl.money import MAX_MINOR
 
 # NUL ends a string in most databases; the other two keep the fingerprint unambiguous (etl.erp.digest).
 FORBIDDEN = f"[\\x00{UNIT}{RECORD}]"
@@ -88,9 +88,9 @@ def _harmless(values: pa.Array, limit: int) -> bool:
 def _amount_problems(frame: pd.DataFrame, table: sa.Table) -> Iterator[tuple[npt.NDArray[np.int64], str]]:
     for name in frame.columns:
         if name.endswith("_minor"):
-            bad = np.abs(frame[name].to_numpy()) >= MAX_MINOR
+            bad = np.abs(frame[name].to_numpy()) > MAX_MINOR  # 15 digits: exact in SQLite's REAL, and in int64 with four more decimals
             if bad.any():
-                yield _numbers(frame, bad), f"{table.name}.{name.removesuffix('_minor')}: expected less than {MAX_MINOR:,} minor units"
+                yield _numbers(frame, bad), f"{table.name}.{name.removesuffix('_minor')}: expected at most {MAX_MINOR:,} minor units"
 
 
 def _number_problems(chunk: PostingChunk) -> Iterator[tuple[npt.NDArray[np.int64], str]]:

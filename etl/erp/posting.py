@@ -165,7 +165,7 @@ class Posting:
 
     def _move_states(self, entries: pd.DataFrame, known: pd.DataFrame, claim_ids: list[str]) -> None:
         moved = states.moved_in_hesi(entries, known)
-        rows = [{**row, "updated_at": _utc(row.pop("source_updated_ms")), "loaded_at": self._at} for row in moved.to_dict("records")]
+        rows = [{"updated_at": _utc(row.pop("source_updated_ms")), "loaded_at": self._at} | row for row in moved.to_dict("records")]
         self._update(schema.claim_state, states.ENTRY, rows)
         stored = lookup.outbox_facts(self._connection, claim_ids)
         moves = [{**move, "updated_at": self._at} for move in outbox.outbox_moves(entries, known, stored)]

@@ -168,7 +168,7 @@ voucher_line_source = sa.Table(
     *_key(),
     sa.Column("line_no", sa.Integer, nullable=False),
     sa.Column("source_line_id", identifier(120), nullable=False, comment="Line of the claim, or the claim itself"),
-    sa.Column("source_part", identifier(120), nullable=False, comment="Share, invoice, write-off or payment row inside it"),
+    sa.Column("source_part", identifier(100), nullable=False, comment="Share, invoice, write-off or payment row inside it"),
     sa.Column("amount", amount(), nullable=False, comment="Base currency"),
     sa.Column("fee_type_code", identifier(120)),
     sa.Column("rule", words(400), nullable=False, comment="Mapping entry that decided the account"),

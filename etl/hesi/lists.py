@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -172,9 +173,14 @@ def _rate(raw: Raw | None) -> str:
     return text if text.replace(".", "", 1).isdigit() and text.strip("0.") else ""
 
 
+@lru_cache(maxsize=4096)
+def _field(key: str) -> str:
+    """Field of an ``E_system_<type name>_<field>`` member, empty for others; the type name changes with the kind of invoice."""
+    return key.rpartition("_")[2] if key.startswith("E_system_") else ""
+
+
 def _by_suffix(row: Mapping[str, Raw]) -> dict[str, Raw]:
-    """``E_system_<type name>_<field>`` members by field: the type name changes with the kind of invoice."""
-    return {key.rpartition("_")[2]: value for key, value in row.items() if key.startswith("E_system_")}
+    return {_field(key): value for key, value in row.items()}
 
 
 def _item(row: Mapping[str, Raw]) -> tuple[str, str, int]:

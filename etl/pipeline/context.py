@@ -15,7 +15,7 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from etl import __version__
 from etl.config.load import load_mappings
@@ -23,7 +23,7 @@ from etl.config.mapping import Mappings
 from etl.config.settings import Settings
 from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
-from etl.erp.engine import reading
+from etl.erp.engine import open_engine, reading
 from etl.errors import ConfigError
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
@@ -95,9 +95,15 @@ class Run:
         return ledger
 
     @cached_property
+    def erp_engine(self) -> Engine:
+        """Connections to the ERP database, opened when first used."""
+        return open_engine(self.settings.erp_url.get_secret_value())
+
+    @cached_property
     def sink(self) -> DatabaseSink:
         """The ERP database, migrated."""
-        sink = DatabaseSink.open(self.settings.erp_url.get_secret_value())
+        sink = DatabaseSink(self.erp_engine)
+        sink.prepare()
         self._open.append(sink)
         return sink
 
@@ -154,6 +160,8 @@ class Run:
         """Closes what was opened, newest first."""
         while self._open:
             self._open.pop().close()  # type: ignore[attr-defined]
+        if "erp_engine" in self.__dict__:
+            self.erp_engine.dispose()
 
 
 def open_client(settings: Settings) -> HesiClient:
@@ -180,6 +188,7 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
         ConfigError: lists everything wrong with settings, mappings or suites.
     """
     settings.require("erp_url", *(() if kind == "reconcile" else ("app_key", "app_security")))
+    open_engine(settings.erp_url.get_secret_value()).dispose()  # an unsupported database is a wrong setting, found before anything starts
     mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
     moment = now or datetime.now(UTC)
     now_ms = int(moment.timestamp() * 1000)

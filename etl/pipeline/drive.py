@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeAlias
 
+from etl.config.settings import Settings
 from etl.errors import EtlError
-from etl.pipeline.context import Run, peak_rss_mb
-from etl.pipeline.run import Outcome, close_run
+from etl.pipeline.context import Run, begin, peak_rss_mb
+from etl.pipeline.run import STEPS, Outcome, close_run
+from etl.store.ledger import Kind
 
 log = logging.getLogger("etl")
 Steps: TypeAlias = Mapping[str, Callable[[Run], Any]]
@@ -39,3 +42,15 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
         raise
     finally:
         run.close()
+
+
+def run_once(
+    settings: Settings, *, kind: Kind = "nightly", started_by: str = "cli", full: bool = False, now: datetime | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Outcome:
+    """A whole run from Hesi to the ledger and back, at rest when it returns; ``full`` ignores the watermarks.
+
+    Raises:
+        ConfigError: settings, mappings or suites are wrong; nothing was read.
+    """
+    return drive(begin(settings, kind=kind, started_by=started_by, full=full, now=now), STEPS, progress=progress)

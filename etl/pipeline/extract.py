@@ -6,12 +6,13 @@ Raw answers are stored as they came. Per claim the version with the greatest upd
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
+from msgspec import Raw
 
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
-from etl.periods import instant
 from etl.pipeline.context import Run
 from etl.store.raw import RawPage
 
@@ -48,7 +49,7 @@ def extract(run: Run) -> Extracted:
                 for page in pages:
                     index.add(page, form_type, active=active)
         replayed = _open_claims(run, index)
-        _read_lists(run)
+        read_lists(run)
         index.store()
         extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed))
         run.work.write_value("extracted", extracted)
@@ -96,15 +97,7 @@ class _Index:
         for _, page, item in self.newest.values():
             taken.setdefault(page, []).append(item)
         self.pages = [msgspec.structs.replace(page, taken=sorted(taken.get(number, ()))) for number, page in enumerate(self.pages)]
-        self.run.raw.write_index(self.run.run_id, self.pages)
-        self.run.ledger.add_pages(
-            self.run.run_id,
-            [
-                {"n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": instant(page.fetched_at_ms), "bytes": page.bytes,
-                 "claims": page.claims, "sha256": page.sha256, "path": f"raw/{self.run.run_id}/{page.file}"}
-                for number, page in enumerate(self.pages, start=1)
-            ],
-        )
+        store_pages(self.run, self.pages)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Counts per form type."""
@@ -113,27 +106,44 @@ class _Index:
 
 def _open_claims(run: Run, index: _Index) -> list[str]:
     """References to rejected, held and waiting claims that did not change: the mapping, a period or a budget may have."""
-    refs, missing = {}, []
+    refs: dict[str, str] = {}
     for entry in run.sink.open_entries().itertuples(index=False):
         if entry.claim_id not in index.newest:
             refs[entry.claim_id] = entry.raw_ref
     stored = dict(run.raw.items(list(refs.values())))
     for claim_id, ref in list(refs.items()):
-        if stored.get(ref) is None:
-            missing.append(claim_id)
+        if stored.get(ref) is None:  # the raw page is no longer kept: ask for the claim itself
             del refs[claim_id]
-    for number, claim_id in enumerate(missing):
-        found = detail(run.client, claim_id)
-        if found is not None:
-            body = msgspec.json.encode({"items": [found.value]}, enc_hook=str)
-            file = f"{run.attempt}-detail-{number:06d}.json"
-            digest = run.raw.write(run.run_id, file, body)
-            index.pages.append(RawPage(file, digest, len(body), "detail", True, 1, found.reply.url, found.reply.fetched_at_ms))
-            index.newest[claim_id] = (0, len(index.pages) - 1, 0)
+            page = read_claim(run, claim_id, number=len(index.pages))
+            if page is not None:
+                index.pages.append(page)
+                index.newest[claim_id] = (0, len(index.pages) - 1, 0)
     return list(refs.values())
 
 
-def _read_lists(run: Run) -> None:
+class _Detail(msgspec.Struct):
+    value: Raw
+
+
+def read_claim(run: Run, claim_id: str, *, number: int) -> RawPage | None:
+    """One claim as a stored page of one item, its bytes as they came; None when Hesi no longer has it."""
+    found = detail(run.client, claim_id)
+    if found is None:
+        return None
+    body = b'{"items":[' + bytes(msgspec.json.decode(found.reply.body, type=_Detail).value) + b"]}"
+    file = f"{run.attempt}-detail-{number:06d}.json"
+    digest = run.raw.write(run.run_id, file, body)
+    return RawPage(file, digest, len(body), "detail", True, 1, found.reply.url, found.reply.fetched_at_ms, [0])
+
+
+def store_pages(run: Run, pages: Sequence[RawPage]) -> None:
+    """Writes the page index of the run, on disk and in the ledger."""
+    run.raw.write_index(run.run_id, list(pages))
+    run.ledger.add_pages(run.run_id, [page.ledger_row(run.run_id, number) for number, page in enumerate(pages, start=1)])
+
+
+def read_lists(run: Run) -> None:
+    """Stores the lists claims point to, for the steps of this run."""
     numbers: Counter[str] = Counter()
 
     def keep(name: str, body: bytes) -> None:

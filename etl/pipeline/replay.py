@@ -12,25 +12,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
-import msgspec
-from msgspec import Raw
-
 from etl.config.settings import Settings
 from etl.erp.database import DatabaseSink
 from etl.errors import ConfigError
-from etl.hesi.flows import detail
-from etl.periods import instant
 from etl.pipeline.context import Run, begin
 from etl.pipeline.drive import Steps, drive
-from etl.pipeline.extract import Extracted, _read_lists
+from etl.pipeline.extract import Extracted, read_claim, read_lists, store_pages
 from etl.pipeline.run import STEPS, Outcome
 from etl.store.raw import RawPage
 
 log = logging.getLogger("etl")
-
-
-class _Detail(msgspec.Struct):
-    value: Raw
 
 
 def extract_open(run: Run, codes: Sequence[str] = ()) -> Extracted:
@@ -45,15 +36,14 @@ def extract_open(run: Run, codes: Sequence[str] = ()) -> Extracted:
         pages: list[RawPage] = []
         counts: dict[str, Counter[str]] = {}
         for claim_id, form_type in wanted.items():
-            page = _read_claim(run, claim_id, number=len(pages))
+            page = read_claim(run, claim_id, number=len(pages))
             if page is None:
                 log.warning("replay_claim_gone run_id=%s claim_id=%s; the next run's deletion pass decides it", run.run_id, claim_id)
                 continue
             pages.append(page)
             counts.setdefault(form_type, Counter())["extracted"] += 1
-        run.raw.write_index(run.run_id, pages)
-        _store_pages(run, pages)
-        _read_lists(run)
+        store_pages(run, pages)
+        read_lists(run)
         extracted = Extracted({}, [], {form: dict(counter) for form, counter in counts.items()}, len(pages))
         run.work.write_value("extracted", extracted)
         facts.rows_in, facts.rows_out = len(wanted), len(pages)
@@ -66,27 +56,6 @@ def _open_claims(run: Run, codes: Sequence[str]) -> dict[str, str]:
     if codes:
         entries = entries[entries["claim_code"].isin(codes) | entries["claim_id"].isin(codes)]
     return dict(zip(entries["claim_id"], entries["form_type"], strict=True))
-
-
-def _read_claim(run: Run, claim_id: str, *, number: int) -> RawPage | None:
-    """The claim as a stored page of one item, its bytes as they came; None when Hesi no longer has it."""
-    found = detail(run.client, claim_id)
-    if found is None:
-        return None
-    value = msgspec.json.decode(found.reply.body, type=_Detail).value
-    body = b'{"items":[' + bytes(value) + b"]}"
-    file = f"{run.attempt}-detail-{number:06d}.json"
-    digest = run.raw.write(run.run_id, file, body)
-    return RawPage(file, digest, len(body), "detail", True, 1, found.reply.url, found.reply.fetched_at_ms, [0])
-
-
-def _store_pages(run: Run, pages: Sequence[RawPage]) -> None:
-    rows = [
-        {"n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": instant(page.fetched_at_ms), "bytes": page.bytes,
-         "claims": page.claims, "sha256": page.sha256, "path": f"raw/{run.run_id}/{page.file}"}
-        for number, page in enumerate(pages, start=1)
-    ]
-    run.ledger.add_pages(run.run_id, rows)
 
 
 def replay_steps(codes: Sequence[str] = ()) -> Steps:

@@ -1,30 +1,25 @@
-"""The steps of a run in order, and what a run means: one verdict, one report, whatever happened.
+"""The steps of a run in order, and what a run means: its verdict and its report.
 
-``hesi-erp run`` calls :func:`run_once`; the DAGs call the same step functions one task each.
+:func:`etl.pipeline.drive.drive` runs them one after the other; the DAGs call the same functions one task each.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from etl.config.settings import Settings
 from etl.errors import EtlError
 from etl.pipeline.check import Checked, assert_green, reconcile
-from etl.pipeline.context import Run, begin, peak_rss_mb
+from etl.pipeline.context import Run, peak_rss_mb
 from etl.pipeline.decide import check_budgets, validate_entries
 from etl.pipeline.extract import extract
 from etl.pipeline.post import load
 from etl.pipeline.send import write_back
 from etl.pipeline.transform import map_chunks, stage_claims
 from etl.report.write import ReportFiles, write_report
-from etl.store.ledger import Kind
 
-log = logging.getLogger("etl")
 Verdict = Literal["green", "amber", "red"]
 
 
@@ -58,35 +53,6 @@ class Outcome:
     counts: dict[str, int]
 
 
-def run_once(
-    settings: Settings, *, kind: Kind = "nightly", started_by: str = "cli", full: bool = False, now: datetime | None = None,
-    progress: Callable[[str], None] = lambda step: None,
-) -> Outcome:
-    """A whole run: every step, then the verdict and the report, also when a step stopped it.
-
-    Raises:
-        ConfigError: settings, mappings or suites are wrong; nothing was read.
-    """
-    run = begin(settings, kind=kind, started_by=started_by, full=full, now=now)
-    stopped: EtlError | None = None
-    try:
-        for name, step in STEPS.items():
-            progress(name)
-            try:
-                step(run)
-            except EtlError as error:
-                log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
-                stopped = error
-                break
-            except Exception as error:
-                run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())
-                raise
-        progress("report")
-        return close_run(run, stopped)
-    finally:
-        run.close()
-
-
 def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
     """Stores the verdict, writes the report and removes the hand-over files of a run that ended well."""
     verdict, cause = judge(run, stopped)
@@ -116,7 +82,7 @@ def write_run_report(run: Run) -> ReportFiles:
     """The report files of the run."""
     with run.step("report"):
         return write_report(
-            run.ledger, run.sink.engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]
+            run.ledger, run.erp_engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]
         )
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from etl.hesi.lists import read_reference
 from etl.pipeline.context import Run, peak_rss_mb
 from etl.pipeline.drive import Steps
+from etl.pipeline.extract import store_pages
 from etl.pipeline.run import write_run_report
 from etl.report.write import ReportFiles
 from etl.store.raw import RawPage
@@ -30,8 +31,7 @@ def read_lists(run: Run) -> int:
             pages.append(RawPage(file, digest, len(body), f"list:{name}", True, 0, "", time.time_ns() // 1_000_000))
 
         read_reference(run.client, keep)
-        run.raw.write_index(run.run_id, pages)
-        run.ledger.add_pages(run.run_id, [_ledger_row(run.run_id, number, page) for number, page in enumerate(pages, start=1)])
+        store_pages(run, pages)
         facts.rows_in = facts.rows_out = len(pages)
     return len(pages)
 
@@ -42,13 +42,6 @@ def close_snapshot(run: Run) -> ReportFiles:
     report = write_run_report(run)
     run.work.remove()
     return report
-
-
-def _ledger_row(run_id: str, number: int, page: RawPage) -> dict[str, object]:
-    return {
-        "n": number, "form_type": page.form_type, "active": page.active, "url": page.url, "fetched_at": page.fetched_at_ms, "bytes": page.bytes,
-        "claims": page.claims, "sha256": page.sha256, "path": f"raw/{run_id}/{page.file}",
-    }  # fmt: skip
 
 
 SNAPSHOT_STEPS: Steps = {"read_lists": read_lists}

@@ -71,7 +71,7 @@ class RunHead:
 class Counts:
     """Claims by form type and measure, and whether each form type's identity holds.
 
-    extracted = duplicate + beyond_cutoff + new + changed + unchanged + deleted.
+    extracted + replayed = duplicate + beyond_cutoff + not_due + new + changed + unchanged + deleted.
     """
 
     forms: tuple[str, ...]
@@ -84,9 +84,9 @@ class Counts:
         return sum(self.values.get((name, measure), 0) for name in self.forms)
 
     def gap(self, form: str | None = None) -> int:
-        """Extracted less its parts; 0 when the identity holds."""
-        parts = ("duplicate", "beyond_cutoff", "new", "changed", "unchanged", "deleted")
-        return self.of("extracted", form) - sum(self.of(part, form) for part in parts)
+        """Extracted and replayed less their parts; 0 when the identity holds."""
+        parts = ("duplicate", "beyond_cutoff", "not_due", "new", "changed", "unchanged", "deleted")
+        return self.of("extracted", form) + self.of("replayed", form) - sum(self.of(part, form) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

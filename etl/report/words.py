@@ -28,7 +28,7 @@ _PLAIN: dict[str, Pair] = {
     "none": ("没有。", "None."),
     "limited": ("这里显示前 {shown} 行，共 {total} 行；全部在 XLSX 和 JSON 中。", "Showing the first {shown} of {total} rows; all are in the XLSX and JSON."),
     "all_forms": ("合计", "All"),
-    "identity": ("读取 = 重复 + 截止后 + 新增 + 变更 + 未变 + 删除", "Extracted = duplicate + after cut-off + new + changed + unchanged + deleted"),
+    "identity": ("读取 + 重放 = 重复 + 截止后 + 未到入账 + 新增 + 变更 + 未变 + 删除", "Extracted + replayed = duplicate + after cut-off + not due + new + changed + unchanged + deleted"),
     "identity_ok": ("相等", "Adds up"),
     "identity_bad": ("相差 {gap}", "Off by {gap}"),
     "arrived": ("都到了吗", "All there?"),
@@ -189,6 +189,7 @@ MEASURES: dict[str, tuple[str, str, str, str]] = {
     "changed": ("变更", "Changed", "比上次见到的新", "newer than last seen"),
     "unchanged": ("未变", "Unchanged", "重叠窗口内已处理", "already done, inside the overlap"),
     "deleted": ("删除", "Deleted", "在合思中已删除", "deleted in Hesi"),
+    "replayed": ("重放", "Replayed", "未读到新版本、按上次内容再次判断的未入账单据", "open claims decided again although Hesi sent nothing new"),
     "not_due": ("未到入账", "Not due yet", "审批中、草稿等", "in approval, drafts and the like"),
     "skipped": ("跳过", "Skipped", "切换日前的单据等", "before the cut-over and the like"),
     "quarantined": ("隔离", "Quarantined", "结构无法读取", "shape not readable"),
@@ -202,8 +203,8 @@ MEASURES: dict[str, tuple[str, str, str, str]] = {
     "paid": ("已支付", "Paid", "付款凭证", "payment vouchers"),
 }
 MEASURE_GROUPS: tuple[tuple[Pair, tuple[str, ...]], ...] = (
-    (("进", "In"), ("extracted", "duplicate", "beyond_cutoff", "new", "changed", "unchanged", "deleted")),
-    (("判断", "Decided"), ("not_due", "skipped", "quarantined", "rejected", "held", "waiting")),
+    (("进", "In"), ("extracted", "replayed", "duplicate", "beyond_cutoff", "not_due", "new", "changed", "unchanged", "deleted")),
+    (("判断", "Decided"), ("skipped", "quarantined", "rejected", "held", "waiting")),
     (("出", "Out"), ("posted", "written_back", "write_back_pending", "write_back_blocked", "paid")),
 )
 

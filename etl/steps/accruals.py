@@ -124,14 +124,16 @@ def _shared_currency(lines: pd.DataFrame, failures: Failures, base: str) -> dict
             continue
         if abs(expected - standard) > 1:
             failures.add(entry, "FX_MISMATCH", f"{currency} {to_text(minor, currency)} x {rate} is {to_text(round(expected), base)} {base}, the claim says {to_text(standard, base)}")
-    sizes = lines.groupby("entry").size()
-    shared = {}
-    for entry, group in foreign.groupby("entry"):
-        currencies, rates = group["foreign_currency"].unique(), group["rate"].unique()
-        if len(currencies) == 1 and len(group) == sizes[entry]:
-            total = int(group["foreign_minor"].sum())
-            shared[int(entry)] = (currencies[0], total, rates[0] if len(rates) == 1 else "")
-    return shared
+    shared: dict[int, tuple[str, int, str]] = {}
+    mixed: set[int] = set(lines["entry"].to_numpy()[lines["foreign_currency"].to_numpy() == ""].tolist())
+    for entry, minor, currency, rate in zip(
+        foreign["entry"].tolist(), foreign["foreign_minor"].tolist(), foreign["foreign_currency"], foreign["rate"], strict=True
+    ):
+        before = shared.get(entry, (currency, 0, rate))
+        if before[0] != currency:
+            mixed.add(entry)
+        shared[entry] = (currency, before[1] + minor, rate if before[2] == rate else "")
+    return {entry: found for entry, found in shared.items() if entry not in mixed}
 
 
 def _rate(text: str) -> Decimal:
@@ -168,8 +170,9 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
     deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
     parts, found, findings = [], {}, []
-    for line, row, use_entry, invoice_id, tax, rate, approved in zip(
-        at.tolist(), uses["line"].tolist(), entry.tolist(), uses["invoice_id"], uses["tax_minor"].tolist(), uses["rate"], uses["approved_minor"].tolist(), strict=True
+    for line, row, use_entry, invoice_id, tax, rate, approved, items in zip(
+        at.tolist(), uses["line"].tolist(), entry.tolist(), uses["invoice_id"], uses["tax_minor"].tolist(), uses["rate"], uses["approved_minor"].tolist(),
+        uses["item_ids"], strict=True,
     ):
         invoice = rules.reference.invoices.get(invoice_id)
         if tax != NO_AMOUNT:
@@ -177,7 +180,7 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
         booked = 0
         fee = fees[line]
         if rules.vat is not None and deducts[int(days[use_entry])] and (fee is None or fee[1].deduct):
-            answer = deductible(InvoiceUse(invoice_id, tax, rate, approved, int(fee_days[line])), invoice, rules.vat)
+            answer = deductible(InvoiceUse(invoice_id, tax, rate, approved, int(fee_days[line]), frozenset(items.split())), invoice, rules.vat)
             if answer.problem is not None:
                 failures.add(use_entry, *answer.problem)
             parts += [(use_entry, row, invoice_id, part_rate, part) for part_rate, part in answer.parts]
@@ -207,6 +210,7 @@ def _book_debits(
     department = first_hit([shared.column(path, staged, rules) for path in rules.mapping.fields.department])
     fee_ids = staged.lines["fee_type_id"].to_numpy()[shared.line]
     accounts, problems = split_answers(look_up(rules.expense_account, fee_ids, department, days))
+    failures.add_where(entry, look_up(rules.other_department, department))
     failures.add_where(entry, problems)
     shared.department, shared.account = department, np.array([answer[0] if answer else "" for answer in accounts], dtype=object)
     fee_ms = staged.lines["fee_ms"].to_numpy()[shared.line]

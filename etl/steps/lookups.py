@@ -29,18 +29,19 @@ D = TypeVar("D", bound=Dated)
 def look_up(answer: Callable[..., T], *columns: pd.Series | npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``answer`` for every row, asked once per distinct combination of values."""
     size = len(columns[0])
+    if not size:
+        return np.empty(0, dtype=object)
     combined = np.zeros(size, dtype=np.int64)
-    uniques: list[Any] = []
+    factors: list[tuple[npt.NDArray[np.int64], list[Any]]] = []
     for column in columns:
         codes, values = pd.factorize(column)
-        combined = combined * max(len(values), 1) + codes
-        uniques.append(values)
+        combined = combined * len(values) + codes
+        factors.append((codes, list(values)))
     _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
-    arrays = [np.asarray(column, dtype=object) for column in columns]
     answers = np.empty(len(first), dtype=object)
-    for i, row in enumerate(first):
-        answers[i] = answer(*(array[row] for array in arrays))
-    return answers[inverse] if size else np.empty(0, dtype=object)
+    for i, row in enumerate(first.tolist()):
+        answers[i] = answer(*(values[codes[row]] for codes, values in factors))
+    return answers[inverse]
 
 
 def nearest(value: str, known: Iterable[str]) -> str:
@@ -67,8 +68,12 @@ class Counterparty:
 class CompanyRules:
     """Look-ups of one company for one run."""
 
-    def __init__(self, mapping: CompanyMapping, chart: Chart, vat: VatRules | None, reference: Reference, run_day: date) -> None:
+    def __init__(
+        self, mapping: CompanyMapping, chart: Chart, vat: VatRules | None, reference: Reference, run_day: date,
+        other_bank: Callable[..., Problem | None], other_department: Callable[[str], Problem | None],
+    ) -> None:
         self.mapping, self.vat, self.reference, self.run_day = mapping, vat, reference, run_day
+        self.other_bank, self.other_department = other_bank, other_department
         self.chart: dict[str, list[Account]] = {}
         for account in chart.accounts:
             self.chart.setdefault(account.code, []).append(account)
@@ -135,6 +140,9 @@ class CompanyRules:
         for key in (account_id, known.code if known else ""):
             if key and key in self.banks:
                 return self.banks[key], None
+        other = self.other_bank(account_id, known.code if known else "")
+        if other is not None:
+            return None, other
         shown = known.code or known.name if known else account_id
         return None, ("BANK_UNMAPPED", f"paying account {shown} is not in bank_accounts of {self.place}{nearest(shown, self.banks)}")
 

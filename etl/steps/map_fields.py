@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,10 @@ from etl.money import to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.reference import Reference
 from etl.steps.accruals import Accruals, book_accruals
+from etl.steps.companies import Companies
 from etl.steps.failures import Failures
 from etl.steps.linebook import LineBook
-from etl.steps.lookups import CompanyRules, dimension_paths, first_hit, look_up, nearest
+from etl.steps.lookups import CompanyRules, dimension_paths, look_up, nearest
 from etl.steps.settlements import book_receipts, book_settlements
 from etl.steps.stage import StagedClaims
 from etl.steps.summaries import summary
@@ -91,14 +93,15 @@ def custom_paths(mappings: Mappings) -> tuple[str, ...]:
 
 def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no: int = 1) -> MappedClaims:
     """Entries, vouchers and rejects of one chunk; conservation is the caller's assertion over the entries frame."""
-    company_of, unmapped = _companies(staged, context)
+    companies = Companies(context.mappings, context.reference)
+    company_of, unmapped = companies.of_claims(staged)
     parts = []
     number = first_entry_no
     for index, company in enumerate(context.mappings.companies):
         claims = np.flatnonzero(company_of == index)
         entries = _entries(staged, claims, company, context, number)
         number += len(entries)
-        parts.append(_map_company(staged, entries, company, context))
+        parts.append(_map_company(staged, entries, companies, context, index))
     parts.append(_reject_unmapped(staged, company_of, unmapped, context, number))
     number += len(parts[-1].entries)
     parts.append(_carry_unreadable(staged, context, number))
@@ -127,42 +130,6 @@ def _stack(spec: FrameSpec, frames: list[pd.DataFrame]) -> pd.DataFrame:
     return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
 
 
-def _companies(staged: StagedClaims, context: MappingContext) -> tuple[Array, Array]:
-    """Index of each claim's company in the mappings, -1 where there is none; and the value that names it in Hesi."""
-    keys: dict[str, int] = {}
-    for index, company in enumerate(context.mappings.companies):
-        for key in (*company.company.hesi.ids, *company.company.hesi.codes):
-            keys[key] = index
-    paths = tuple(dict.fromkeys(path for company in context.mappings.companies for path in company.fields.company))
-    columns = []
-    for path in paths:
-        level, _, key = path.partition(".")
-        if level == "form" and path in staged.claims:
-            columns.append(np.asarray(staged.claims[path], dtype=object))
-        elif level == "department":
-            columns.append(look_up(lambda id_, key=key: _department_field(context.reference, id_, key), staged.claims["department_id"]))
-    values = first_hit(columns) if columns else np.full(len(staged.claims), "", dtype=object)
-    items = context.reference.dimension_items
-
-    def index_of(value: str) -> int:
-        item = items.get(value)
-        return next((keys[key] for key in (value, item.code if item else "", item.name if item else "") if key in keys), -1)
-
-    return look_up(index_of, values).astype(np.int64), values
-
-
-def _department_field(reference: Reference, department_id: str, key: str) -> str:
-    """A field of the department's own form, inherited from the department above."""
-    seen: set[str] = set()
-    while department_id in reference.departments and department_id not in seen:
-        seen.add(department_id)
-        department = reference.departments[department_id]
-        if department.form.get(key):
-            return department.form[key]
-        department_id = department.parent_id
-    return ""
-
-
 def _days(instants: Array) -> Array:
     return np.where(instants == NO_INSTANT, NO_DAY, (instants + ACCOUNTING_OFFSET_MS) // DAY_MS)
 
@@ -177,22 +144,26 @@ def _first_payments(staged: StagedClaims) -> Array:
     return np.where((paid == NO_INSTANT) & (claims["pay_minor"].to_numpy() == 0), claims["event_ms"].to_numpy(), paid)
 
 
+_ENTRY_COLUMNS = [
+    "claim_id", "claim_code", "form_type", "hesi_state", "hesi_voucher_no", "claim_version", "source_updated_ms", "currency", "event_ms", "pay_ms", "total_minor",
+    "submitter_id", "department_id", "source_sha256", "raw_ref",
+]
+
+
 def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, context: MappingContext, first: int) -> pd.DataFrame:
     """One row per voucher the claims of a company give rise to (accounting-rules 1, 2, 4), with claim and payee rows."""
-    c = staged.claims.iloc[claims]
-    due, form = c["due"].to_numpy(), c["form_type"].to_numpy()
-    event = c["event_ms"].to_numpy()
-    paid = _first_payments(staged)
-    accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((paid[claims] != NO_INSTANT) & c["settled"].to_numpy()))]
+    due, settled, form, account, event = (staged.claims[name].to_numpy()[claims] for name in ("due", "settled", "form_type", "payment_account_id", "event_ms"))
+    paid = _first_payments(staged) if company.accrual == "on_payment" else staged.claims["pay_ms"].to_numpy()
+    accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((paid[claims] != NO_INSTANT) & settled))]
     receipt = claims[due & (form == "receipt")]
     payees = staged.payees
     owner = payees["claim"].to_numpy()
     pays = np.zeros(len(staged.claims), dtype=bool)
-    pays[claims] = due & c["settled"].to_numpy() & (form != "receipt") & (c["payment_account_id"].to_numpy() != "")
+    pays[claims] = due & settled & (form != "receipt") & (account != "")
     moved = np.flatnonzero(pays[owner] & (payees["paid_ms"].to_numpy() != NO_INSTANT) & (payees["amount_minor"].to_numpy() != 0)) if len(owner) else np.empty(0, dtype=np.int64)
     claim = np.concatenate([accrual, receipt, owner[moved]]).astype(np.int64)
     payee = np.concatenate([np.full(len(accrual) + len(receipt), -1), moved]).astype(np.int64)
-    take = staged.claims.iloc[claim]
+    take = staged.claims[_ENTRY_COLUMNS].iloc[claim]
     moved_kind = np.where(take["form_type"].to_numpy()[len(accrual) + len(receipt):] == "loan", "LOAN", "PAYMENT")
     kind = np.concatenate([np.full(len(accrual), "EXPENSE"), np.full(len(receipt), "RECEIPT"), moved_kind]).astype(object)
     part = np.where(payee >= 0, payees["part_no"].to_numpy()[np.maximum(payee, 0)] if len(payees) else 0, np.where(kind == "EXPENSE", 0, 1))
@@ -235,10 +206,11 @@ def _dispositions(entries: pd.DataFrame, event: Array, claims: Array, staged: St
     return entries.assign(disposition=disposition)
 
 
-def _map_company(staged: StagedClaims, entries: pd.DataFrame, company: CompanyMapping, context: MappingContext) -> MappedClaims:
+def _map_company(staged: StagedClaims, entries: pd.DataFrame, companies: Companies, context: MappingContext, index: int) -> MappedClaims:
+    company = context.mappings.companies[index]
     chart = context.mappings.charts[company.chart]
     vat = context.mappings.vat[company.input_vat.rules] if company.input_vat else None
-    rules = CompanyRules(company, chart, vat, context.reference, context.run_day)
+    rules = CompanyRules(company, chart, vat, context.reference, context.run_day, partial(companies.other_bank, index), partial(companies.other_department, index))
     failures = Failures(company.owner)
     kind = entries["entry_kind"].to_numpy()
     ready = entries["disposition"].to_numpy() == "ready"
@@ -281,7 +253,10 @@ def _numbered(frame: pd.DataFrame, numbers: Array) -> pd.DataFrame:
 
 
 def _only(frame: pd.DataFrame, entry_nos: Array) -> pd.DataFrame:
-    return frame[frame["entry_no"].isin(entry_nos)].reset_index(drop=True)
+    kept = np.isin(frame["entry_no"].to_numpy(), entry_nos)
+    if kept.all():
+        return frame
+    return frame[kept].reset_index(drop=True)
 
 
 def _hold_other_currencies(entries: pd.DataFrame, ready: Array, rules: CompanyRules, failures: Failures) -> None:
@@ -331,17 +306,18 @@ def _summaries(
             shared = accruals.fx.get(row)
             values |= {"fee": labels[0] if labels else "", "more": texts.more if len(labels) > 1 else "", "offset": texts.offset if offset[claim] else "",
                        "fx": f"{shared[0]}{to_text(shared[1], shared[0])}" if shared and shared[0] != base else ""}
-            template = texts.accrual_employee if accruals.employee_credited[row] else texts.accrual_supplier
+            template = texts.accrual_employee if accruals.employee_credited[row] or not values["title"] else texts.accrual_supplier
         elif kind == "RECEIPT":
             template = texts.receipt
         elif kind == "LOAN":
             template = texts.loan
         elif form == "payment":
-            template = texts.payment_form
+            template = texts.payment_form if values["title"] else texts.payment_one_of_many
         elif plan_sizes[claim] > 1:
             template = texts.payment_one_of_many
         else:
-            template = texts.payment_employee if party is not None and party.employee else texts.payment_supplier
+            supplier = texts.payment_supplier if values["title"] else texts.payment_one_of_many
+            template = texts.payment_employee if party is not None and party.employee else supplier
         result[row] = summary(style, template, **values)
     return result
 
@@ -424,12 +400,14 @@ def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, con
         item = items.get(values[claim])
         shown = f"{item.code} {item.name}" if item else values[claim] or "(none)"
         posted = _is_posted(context, row["claim_id"], kind, part)
+        early = context.start_ms is not None and NO_INSTANT != row["event_ms"] < context.start_ms
+        disposition = "drift" if posted else "skipped" if early else "rejected"
         entries.append(
             (first + len(entries), row["claim_id"], row["claim_code"], row["form_type"], row["hesi_state"], row["hesi_voucher_no"], int(row["claim_version"]),
              int(row["source_updated_ms"]), kind, part, "", row["currency"], int(row["total_minor"]), int(_days(np.array([row["event_ms"]]))[0]), row["submitter_id"], name,
-             row["department_id"], row["source_sha256"], "drift" if posted else "rejected", row["raw_ref"])
+             row["department_id"], row["source_sha256"], disposition, row["raw_ref"])
         )
-        if not posted:
+        if disposition == "rejected":
             rejects.append(
                 (row["claim_id"], row["claim_code"], row["form_type"], kind, "rejected", "map_fields", "COMPANY_UNMAPPED",
                  f"legal entity {shown} is no company of the mappings{nearest(shown, known)}", Failures().owner("COMPANY_UNMAPPED"), "", row["currency"],

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
-
 import msgspec
 from msgspec import Raw
 
@@ -24,6 +22,10 @@ class _Money(msgspec.Struct):
     standardStrCode: str | None = None
 
 
+class _PlanRow(msgspec.Struct):
+    dataLinkForm: dict[str, Raw]
+
+
 class _Form(msgspec.Struct):
     expenseMoney: _Money | None = None
     loanMoney: _Money | None = None
@@ -31,7 +33,7 @@ class _Form(msgspec.Struct):
     payMoney: _Money | None = None
     payDate: int | None = None
     paymentAccountId: str | None = None
-    payPlan: list[Any] | None = None
+    payPlan: list[_PlanRow] | None = None
 
 
 class _Flow(msgspec.Struct):
@@ -53,7 +55,7 @@ def source_amounts(items: Iterable[Raw]) -> dict[Key, tuple[Decimal, str]]:
             flow = _DECODER.decode(raw)
             if flow.active and flow.state in _DUE:
                 found.update(_amounts(flow))
-        except (msgspec.MsgspecError, InvalidOperation, UnicodeDecodeError, RecursionError, KeyError):
+        except (msgspec.MsgspecError, InvalidOperation, UnicodeDecodeError, RecursionError):
             continue
     return found
 
@@ -79,17 +81,19 @@ def _amounts(flow: _Flow) -> dict[Key, tuple[Decimal, str]]:
     return found
 
 
-def _plan_row(row: Any) -> tuple[Decimal, str, int | None]:
-    form = row["dataLinkForm"]
-    money = next(value for key, value in form.items() if key.endswith("支付金额"))
-    paid = next((value for key, value in form.items() if key.endswith(("支付时间", "支付日期"))), None)
-    return Decimal(str(money["standard"]).strip()), money["standardStrCode"], paid
+def _plan_row(row: _PlanRow) -> tuple[Decimal, str, int | None]:
+    money = next((value for key, value in row.dataLinkForm.items() if key.endswith("支付金额")), Raw(b"null"))
+    paid = next((value for key, value in row.dataLinkForm.items() if key.endswith(("支付时间", "支付日期"))), Raw(b"null"))
+    return (*_decimal(msgspec.json.decode(money, type=_Money | None)), msgspec.json.decode(paid, type=int | None))
 
 
 def _decimal(money: _Money | None) -> tuple[Decimal, str]:
     if money is None:
         raise InvalidOperation
-    return Decimal(bytes(money.standard).decode().strip('" ')), money.standardStrCode or ""
+    amount = Decimal(bytes(money.standard).decode().strip('" '))
+    if not amount.is_finite():
+        raise InvalidOperation
+    return amount, money.standardStrCode or ""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def book_settlements(
 
     parties, problems = split_answers(look_up(party, forms, payees["payee_id"], submitters, days))
     failures.add_where(rows, problems)
-    _hold_foreign(rows, claims, parties, payees, entries, foreign_claims, rules, failures)
+    _hold_foreign(rows, claims, parties, payees, foreign_claims, failures)
     amounts = payees["amount_minor"].to_numpy()
     accounts = np.array([found.account if found else "" for found in parties], dtype=object)
     due = staged.claims["due_ms"].to_numpy()[claims]
@@ -59,15 +59,12 @@ def book_settlements(
     return parties
 
 
-def _hold_foreign(
-    rows: Array, claims: Array, parties: Array, payees: pd.DataFrame, entries: pd.DataFrame, foreign_claims: Array, rules: CompanyRules, failures: Failures
-) -> None:
-    """A foreign payable, or a foreign account, settles at another rate: held until exchange differences are built (rule 7)."""
-    for i, row in enumerate(rows.tolist()):
-        found = parties[i]
-        owed_foreign = foreign_claims[claims[i]] and found is not None and not found.employee
-        if owed_foreign or (payees["foreign_currency"].iat[i] and found is not None and not found.employee):
-            failures.add(row, "FX_SETTLEMENT", "the payable is in a foreign currency; its payment may bring an exchange difference")
+def _hold_foreign(rows: Array, claims: Array, parties: Array, payees: pd.DataFrame, foreign_claims: Array, failures: Failures) -> None:
+    """A supplier's foreign payable settles at another rate: held until exchange differences are built (rule 7)."""
+    supplier = np.array([found is not None and not found.employee for found in parties], dtype=bool)
+    foreign = foreign_claims[claims] | (payees["foreign_currency"].to_numpy() != "")
+    for row in rows[supplier & foreign].tolist():
+        failures.add(row, "FX_SETTLEMENT", "the payable is in a foreign currency; its payment may bring an exchange difference")
 
 
 def _book_bank(

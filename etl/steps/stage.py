@@ -371,10 +371,10 @@ class _Rows:
             place = f"{where}.invoices[{number}]"
             self.invoices.append(
                 (at, number, use.invoiceId or "", _optional(use.taxAmount, f"{place}.taxAmount", currency), _rate_text(use.taxRate),
-                 _optional(use.approveAmount, f"{place}.approveAmount", currency), _count(use.itemIds))
+                 _optional(use.approveAmount, f"{place}.approveAmount", currency), _count(use.itemIds), " ".join(use.itemIds or ()))
             )
         if not uses and line.taxAmount is not None:  # tax on the detail itself, seen in newer tenants
-            self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0))
+            self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0, ""))
         return _count(form.attachments) if isinstance(form, InvoiceForm) else 0
 
     def _add_payees(self, form: Any, claim: int, pay: int, currency: str, trade_no: str) -> list[tuple[object, ...]]:

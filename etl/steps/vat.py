@@ -18,13 +18,14 @@ from etl.reference import Invoice
 
 @dataclass(frozen=True, slots=True)
 class InvoiceUse:
-    """One use of an invoice by a claim line; ``fallback_day`` is the expense day."""
+    """One use of an invoice by a claim line; ``fallback_day`` is the expense day, no ``item_ids`` means all items."""
 
     invoice_id: str
     tax_minor: int
     rate: str
     approved_minor: int
     fallback_day: int
+    item_ids: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -70,7 +71,9 @@ def _known_kind(use: InvoiceUse, invoice: Invoice, rules: VatRules, answer: VatA
             answer.findings.append(("VAT_NOT_ELIGIBLE", f"Hesi names {use.tax_minor} minor units deductible, but invoice kind {invoice.kind} carries no deductible tax"))
         return 0
     tax = listed_tax(use, invoice, rule)
-    if use.approved_minor != NO_AMOUNT and invoice.gross_minor and abs(use.approved_minor) < abs(invoice.gross_minor):
+    # A detail that uses some of the items is approved below the face without anything being refused.
+    whole = len(used_items(use, invoice)) == len(invoice.items)
+    if whole and use.approved_minor != NO_AMOUNT and invoice.gross_minor and abs(use.approved_minor) < abs(invoice.gross_minor):
         if rules.below_face == "hold":
             answer.problem = ("VAT_PRORATED", f"invoice {invoice.id}: approved {use.approved_minor} of {invoice.gross_minor} minor units")
         tax = half_up(Decimal(tax) * use.approved_minor / invoice.gross_minor)
@@ -90,10 +93,19 @@ def kind_rule(invoice: Invoice, fallback_day: int, rules: VatRules) -> VatKind |
     return None
 
 
+def used_items(use: InvoiceUse, invoice: Invoice) -> list[tuple[str, str, int]]:
+    """Items (id, rate, tax) of the invoice that the detail uses; all where it names none of them."""
+    named = [item for item in invoice.items if item[0] in use.item_ids]
+    return named or list(invoice.items)
+
+
 def listed_tax(use: InvoiceUse, invoice: Invoice, rule: VatKind) -> int:
     """Tax before prorating: what Hesi deducts, else what the invoice lists, else the formula (rule 14)."""
     if use.tax_minor != NO_AMOUNT:
         return use.tax_minor
+    items = used_items(use, invoice)
+    if len(items) < len(invoice.items):
+        return sum(tax for *_, tax in items)
     if invoice.tax_minor is not None and (invoice.tax_minor or rule.method == "face"):
         return invoice.tax_minor
     if rule.method != "formula" or rule.rate is None:
@@ -104,7 +116,7 @@ def listed_tax(use: InvoiceUse, invoice: Invoice, rule: VatKind) -> int:
 
 def _split_by_rate(use: InvoiceUse, invoice: Invoice | None, rules: VatRules, tax: int, answer: VatAnswer) -> None:
     by_rate: dict[str, int] = {}
-    for _, rate, item_tax in invoice.items if invoice else ():
+    for _, rate, item_tax in used_items(use, invoice) if invoice else ():
         if rate and item_tax:
             by_rate[rate] = by_rate.get(rate, 0) + item_tax
     if len(by_rate) > 1 and sum(by_rate.values()):

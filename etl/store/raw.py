@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from etl.errors import RawPageAltered
 from etl.payload import page_items
+from etl.periods import instant
 
 
 class RawPage(msgspec.Struct, frozen=True):
@@ -30,6 +31,13 @@ class RawPage(msgspec.Struct, frozen=True):
     url: str
     fetched_at_ms: int
     taken: list[int] = []
+
+    def ledger_row(self, run_id: str, number: int) -> dict[str, object]:
+        """The page as a row of ``run_page``."""
+        return {
+            "n": number, "form_type": self.form_type, "active": self.active, "url": self.url, "fetched_at": instant(self.fetched_at_ms), "bytes": self.bytes,
+            "claims": self.claims, "sha256": self.sha256, "path": f"raw/{run_id}/{self.file}",
+        }
 
 
 class RawStore:

@@ -17,5 +17,5 @@ BY_ERROR_FAMILY = ExceptionRetryPolicy(
         RetryRule("etl.errors.ConfigError", RetryAction.FAIL, reason="a file or setting must be corrected first"),
         RetryRule("etl.errors.TerminalError", RetryAction.FAIL, reason="a person must act first"),
     ],
-    default=RetryAction.FAIL,
+    default=RetryAction.DEFAULT,  # Airflow's own troubles, and bugs: another try does no harm, every step can be repeated
 )

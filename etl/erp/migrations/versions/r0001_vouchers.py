@@ -152,7 +152,7 @@ def _details() -> None:
         *_key(),
         sa.Column("line_no", sa.Integer, nullable=False),
         sa.Column("source_line_id", identifier(120), nullable=False),
-        sa.Column("source_part", identifier(120), nullable=False),
+        sa.Column("source_part", identifier(100), nullable=False),
         sa.Column("amount", amount(), nullable=False),
         sa.Column("fee_type_code", identifier(120)),
         sa.Column("rule", words(400), nullable=False),
