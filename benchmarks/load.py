@@ -16,14 +16,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from etl import frames
 from etl.erp.database import DatabaseSink
 from etl.erp.port import PostingBatch, PostingChunk
 from etl.frames import NO_DAY, day_number
 
+Values = npt.NDArray[Any]
 CHUNK = 5_000
 KINDS = np.array(["EXPENSE", "PAYMENT"])
 FIRST_DAY = day_number(date(2026, 8, 1))
@@ -38,61 +42,62 @@ def chunks(claims: int) -> Iterator[PostingChunk]:
 def _chunk(start: int, size: int) -> PostingChunk:
     random = np.random.default_rng(start)
     claim = np.repeat(np.arange(start, start + size), 2)
-    number, payment = np.arange(2 * size) + 2 * start, np.tile([0, 1], size)
-    ids, codes = np.char.add("ID01aBcDeF", (claim * 7_919 % 10**9).astype(str)), np.char.add("B26", claim.astype(str))
+    number, payment = np.arange(2 * size) + 2 * start + 1, np.tile([0, 1], size)
+    codes = np.char.add("B26", claim.astype(str))
     total = np.repeat(random.integers(10, 500_000, size) * 4, 2)
     day = FIRST_DAY + np.repeat(random.integers(0, 31, size), 2)
-    shared = {"entry_no": number, "claim_id": ids, "claim_code": codes, "entry_kind": KINDS[payment], "part_no": payment, "claim_version": payment + 1}
-    plain = dict.fromkeys(("source_sha256",), ["a" * 64] * len(number))
-    entries = frames.ENTRIES.frame(
-        {
-            **shared, **plain, "form_type": ["expense"] * len(number), "hesi_state": ["paid"] * len(number), "hesi_voucher_no": [""] * len(number),
-            "source_updated_ms": 1_788_000_000_000 + number, "company_code": ["C01"] * len(number), "currency": ["CNY"] * len(number), "amount_minor": total,
-            "event_day": day, "claimant_id": ["E001"] * len(number), "claimant_name": np.char.add("王小", (claim % 90).astype(str)),
-            "department_code": ["D10"] * len(number), "disposition": ["ready"] * len(number), "raw_ref": np.char.add("expense-0001.json#", (claim % 100).astype(str)),
-        }
+    shared = {
+        "entry_no": number,
+        "claim_id": np.char.add("ID01aBcDeF", (claim * 7_919 % 10**9).astype(str)),
+        "claim_code": codes,
+        "entry_kind": KINDS[payment],
+        "part_no": payment,
+        "company_code": "C01",
+        "source_sha256": "a" * 64,
+    }
+    entries = _filled(
+        frames.ENTRIES, len(number), **shared, form_type="expense", hesi_state="paid", source_updated_ms=1_788_000_000_000 + number,
+        currency="CNY", amount_minor=total, event_day=day, claimant_name=np.char.add("王小", (claim % 90).astype(str)), department_code="D10",
+        disposition="ready", raw_ref=np.char.add("expense-0001.json#", (claim % 100).astype(str)),
     )  # fmt: skip
-    vouchers = frames.VOUCHERS.frame(
-        {
-            **shared, **plain, "company_code": ["C01"] * len(number), "book_code": ["B1"] * len(number), "revision": number * 0, "voucher_word": ["记"] * len(number),
-            "voucher_day": day, "original_day": day, "fiscal_year": number * 0 + 2026, "fiscal_period": number * 0 + 8, "attachment_count": payment + 2,
-            "maker": ["hesi-erp"] * len(number), "summary": np.char.add("张三报销差旅费 ", codes), "base_currency": ["CNY"] * len(number), "total_minor": total,
-        }
+    vouchers = _filled(
+        frames.VOUCHERS, len(number), **shared, book_code="B1", voucher_word="记", voucher_day=day, original_day=day, fiscal_year=2026,
+        fiscal_period=8, attachment_count=payment + 2, maker="hesi-erp", summary=np.char.add("张三报销差旅费 ", codes), base_currency="CNY",
+        total_minor=total,
     )  # fmt: skip
-    return PostingChunk(entries, vouchers, *_lines(number, payment, total, codes))
+    return PostingChunk(entries, vouchers, *_details(number, payment, total, codes))
 
 
-def _lines(number: np.ndarray, payment: np.ndarray, total: np.ndarray, codes: np.ndarray) -> tuple:
+def _details(number: Values, payment: Values, total: Values, codes: Values) -> tuple[pd.DataFrame, ...]:
+    """Lines (six of an accrual, two of a payment), a dimension each, and the accruals' sources and invoices."""
     owner = np.repeat(np.arange(len(number)), np.where(payment, 2, 6))
     line_no = np.concatenate([np.arange(1, 3 if paid else 7) for paid in payment])
     last = np.append(np.diff(owner) != 0, values=True)
-    share = np.where(payment[owner], total[owner], total[owner] // 4)
-    rest = total[owner] - share * np.where(payment[owner], 0, 4)
-    debit = np.where(last, 0, np.where((line_no == 5) & (payment[owner] == 0), rest, share))
-    keep = last | (debit != 0)
-    owner, line_no, last, debit = owner[keep], line_no[keep], last[keep], debit[keep]
-    size, key = len(owner), {"entry_no": number[owner], "line_no": line_no}
-    empty = [""] * size
-    lines = frames.VOUCHER_LINES.frame(
-        {
-            **key, "summary": np.char.add("张三报销差旅费 ", codes[owner]), "account_code": np.where(last, "2241.01", "6602.01"), "currency": ["CNY"] * size,
-            "fx_rate": empty, "amount_fc_minor": owner * 0, "debit_minor": debit, "credit_minor": np.where(last, total[owner], 0), "tax_code": empty,
-            "tax_rate": empty, "settlement_no": empty, "cash_flow_item": empty, "due_day": owner * 0 + NO_DAY, "business_day": owner * 0 + FIRST_DAY,
-            "source_line_id": np.char.add("ID01line", line_no.astype(str)),
-        }
+    share = np.where(payment[owner], total[owner], total[owner] // 8)
+    debit = np.where(last, 0, np.where((line_no == 5) & (payment[owner] == 0), total[owner] - 4 * share, share))
+    key, size = {"entry_no": number[owner], "line_no": line_no}, len(owner)
+    lines = _filled(
+        frames.VOUCHER_LINES, size, **key, summary=np.char.add("张三报销差旅费 ", codes[owner]), account_code=np.where(last, "2241.01", "6602.01"),
+        currency="CNY", debit_minor=debit, credit_minor=np.where(last, total[owner], 0), due_day=NO_DAY, business_day=FIRST_DAY,
+        source_line_id=np.char.add("ID01line", line_no.astype(str)),
     )  # fmt: skip
-    dimensions = frames.LINE_DIMENSIONS.frame({**key, "dim_type": np.where(last, "employee", "department"), "dim_code": ["D10"] * size, "dim_name": ["管理部"] * size})
+    dimensions = _filled(frames.LINE_DIMENSIONS, size, **key, dim_type=np.where(last, "employee", "department"), dim_code="D10", dim_name="管理部")
     spent = np.flatnonzero((payment[owner] == 0) & ~last)
-    sources = frames.LINE_SOURCES.frame(
-        {"entry_no": number[owner[spent]], "line_no": line_no[spent], "source_line_id": ["ID01detail"] * len(spent), "source_part": line_no[spent].astype(str),
-         "amount_minor": debit[spent], "fee_type_code": ["TRAVEL"] * len(spent), "rule": ["C01.yaml:fee_types[3].accounts.admin"] * len(spent)}
+    sources = _filled(
+        frames.LINE_SOURCES, len(spent), entry_no=number[owner[spent]], line_no=line_no[spent], source_line_id="ID01detail",
+        source_part=line_no[spent].astype(str), amount_minor=debit[spent], fee_type_code="TRAVEL", rule="C01.yaml:fee_types[3].accounts.admin",
     )  # fmt: skip
     accruals = np.repeat(number[payment == 0], 2)
-    invoices = frames.VOUCHER_INVOICES.frame(
-        {"entry_no": accruals, "invoice_id": np.char.add(np.char.add("inv", accruals.astype(str)), np.tile(["a", "b"], len(accruals) // 2)),
-         "invoice_kind": ["FULL_DIGITAl_SPECIAL"] * len(accruals), "amount_minor": accruals * 0 + 100, "tax_minor": accruals * 0 + 6}
-    )  # fmt: skip
+    ids = np.char.add(np.char.add("inv", accruals.astype(str)), np.tile(["a", "b"], len(accruals) // 2))
+    kind = "FULL_DIGITAl_SPECIAL"
+    invoices = _filled(frames.VOUCHER_INVOICES, len(ids), entry_no=accruals, invoice_id=ids, invoice_kind=kind, amount_minor=100, tax_minor=6)
     return lines, dimensions, sources, invoices
+
+
+def _filled(spec: frames.FrameSpec, size: int, **columns: Values | str | int) -> pd.DataFrame:
+    """A frame of the spec; one value stands for all rows, and what is left out is empty or 0."""
+    defaults: dict[str, Values | str | int] = {name: "" if dtype == "str" else 0 for name, dtype in spec.columns.items()}
+    return spec.frame({name: np.broadcast_to(value, size) for name, value in (defaults | columns).items()})
 
 
 class ServerCpu:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.erp.columns import AMOUNT_SCALE
-from etl.frames import NO_DAY
+from etl.frames import day_number
 from etl.money import exponent
+from etl.periods import DAY_MS
 
 Ints = npt.NDArray[np.int64]
 TEXT = pa.large_string()
+FIRST_DAY, LAST_DAY = day_number(date.min), day_number(date.max)
+LAST_INSTANT_MS = (LAST_DAY + 1) * DAY_MS - 1
 _AMOUNT = pa.decimal128(19, AMOUNT_SCALE)
 
 
@@ -41,15 +44,16 @@ def constant(value: str | int | None, size: int) -> pa.Array:
 
 
 def days(numbers: pd.Series | npt.NDArray[np.int32]) -> pa.Array:
-    """Dates of day numbers; ``NO_DAY`` is NULL."""
+    """Dates of day numbers; ``NO_DAY``, and what no calendar of four-digit years has, is NULL."""
     values = np.asarray(numbers, dtype=np.int32)
-    return pa.array(values, mask=values == NO_DAY).cast(pa.date32())
+    return pa.array(values, mask=(values < FIRST_DAY) | (values > LAST_DAY)).cast(pa.date32())
 
 
 def instants(milliseconds: pd.Series | Ints) -> pa.Array:
-    """UTC timestamps of epoch milliseconds; negative is NULL."""
+    """UTC timestamps of epoch milliseconds; negative, and beyond the year 9999, is NULL."""
     values = np.asarray(milliseconds, dtype=np.int64)
-    return pa.array(values * 1000, mask=values < 0).cast(pa.timestamp("us"))
+    unknown = (values < 0) | (values > LAST_INSTANT_MS)
+    return pa.array(np.where(unknown, 0, values) * 1000, mask=unknown).cast(pa.timestamp("us"))
 
 
 def moment(at: datetime, size: int) -> pa.Array:
@@ -97,15 +101,6 @@ def isin(values: pd.Series, others: pd.Series) -> npt.NDArray[np.bool_]:
 def distinct(*columns: pd.Series) -> list[str]:
     """The different values of some text columns, in order of appearance."""
     return list(dict.fromkeys(value for column in columns for value in text(column).unique().to_pylist()))
-
-
-def storable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with U+0000, which PostgreSQL cannot hold in text, shown as U+FFFD; the frame itself without any.
-
-    Only for tables that tell people where a claim stands: a voucher with such a character is refused instead.
-    """
-    bad = [name for name in frame.columns if frame[name].dtype == "str" and holds(text(frame[name]), b"\0")]
-    return frame.assign(**{name: frame[name].str.replace("\0", "\ufffd", regex=False) for name in bad}) if bad else frame
 
 
 def holds(values: pa.Array, *parts: bytes) -> bool:

@@ -88,7 +88,8 @@ def _harmless(values: pa.Array, limit: int) -> bool:
 def _amount_problems(frame: pd.DataFrame, table: sa.Table) -> Iterator[tuple[npt.NDArray[np.int64], str]]:
     for name in frame.columns:
         if name.endswith("_minor"):
-            bad = np.abs(frame[name].to_numpy()) > MAX_MINOR  # 15 digits: exact in SQLite's REAL, and in int64 with four more decimals
+            values = frame[name].to_numpy()
+            bad = (values > MAX_MINOR) | (values < -MAX_MINOR)  # 15 digits: exact in SQLite's REAL, and in int64 with four more decimals
             if bad.any():
                 yield _numbers(frame, bad), f"{table.name}.{name.removesuffix('_minor')}: expected at most {MAX_MINOR:,} minor units"
 
@@ -102,9 +103,11 @@ def _number_problems(chunk: PostingChunk) -> Iterator[tuple[npt.NDArray[np.int64
             bad = ~given[name].str.match(pattern).to_numpy(dtype=bool) | (digits > _SIGNIFICANT).to_numpy(dtype=bool)
             if bad.any():
                 yield _numbers(given, bad), f"voucher_line.{name}: expected plain decimal text with {told}"
-    undated = (vouchers["voucher_day"] == NO_DAY).to_numpy(dtype=bool)
-    if undated.any():
-        yield _numbers(vouchers, undated), "voucher.voucher_date: expected a date, found none"
+    for frame, name in ((vouchers, "voucher_day"), (vouchers, "original_day"), (lines, "due_day"), (lines, "business_day")):
+        values = frame[name].to_numpy()
+        bad = ((values < arrow.FIRST_DAY) | (values > arrow.LAST_DAY)) & ((values != NO_DAY) | (name == "voucher_day"))
+        if bad.any():
+            yield _numbers(frame, bad), f"{name}: expected a date of the years 1 to 9999"
 
 
 def _numbers(frame: pd.DataFrame, mask: Mask) -> npt.NDArray[np.int64]:

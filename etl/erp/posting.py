@@ -18,6 +18,7 @@ from etl.erp.fitness import refuse_unfit
 from etl.erp.numbering import SERIES, Numbering, Series
 from etl.erp.port import BatchRefused, ControlTotal, LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.rows import Selection, select, voucher_tables
+from etl.erp.storable import storable
 from etl.erp.writer import writer_for
 from etl.frames import FrameSpec, day_number
 
@@ -41,9 +42,14 @@ class Posting:
     def take(self, chunk: PostingChunk) -> None:
         """Posts the chunk's ready entries and brings the states of its claims up to date."""
         refuse_unfit(chunk)
+        chunk = replace(
+            chunk,
+            entries=storable(chunk.entries, schema.claim_state),
+            rejects=storable(chunk.rejects, schema.claim_reject),
+            commitments=storable(chunk.commitments, schema.commitment),
+        )
         claim_ids = arrow.distinct(chunk.entries["claim_id"], chunk.rejects["claim_id"])
-        due = chunk.entries[chunk.entries["disposition"] != "gone"]
-        chunk = replace(chunk, entries=arrow.storable(due), rejects=arrow.storable(chunk.rejects))
+        chunk = replace(chunk, entries=chunk.entries[chunk.entries["disposition"] != "gone"])
         known = lookup.known_states(self._connection, claim_ids) if claim_ids else states.nothing_known()
         posted = known[known["posted"]]
         ready = chunk.entries[chunk.entries["disposition"] == "ready"]
@@ -188,9 +194,8 @@ class Posting:
         for stream, value in self._batch.watermarks.items():
             if value <= stored.get(stream, -1):
                 continue
-            at = _utc(value)
             change = table.update().where(table.c.stream == stream) if stream in stored else sa.insert(table)
-            self._connection.execute(change.values(stream=stream, updated_at=at))
+            self._connection.execute(change.values(stream=stream, updated_at=_utc(value)))
 
 
 def _accruals_come_first(new: pd.DataFrame, posted: pd.DataFrame) -> None:
@@ -221,6 +226,8 @@ def _state_table(frame: pd.DataFrame, table: sa.Table, spec: FrameSpec) -> pa.Ta
     return arrow.table(columns)
 
 
-def _utc(milliseconds: int) -> datetime:
+def _utc(milliseconds: int) -> datetime | None:
+    if not 0 <= milliseconds <= arrow.LAST_INSTANT_MS:
+        return None
     seconds, rest = divmod(int(milliseconds), 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000, tzinfo=None)

@@ -105,7 +105,7 @@ def parse_amount(raw: Raw | bytes | object, currency: str, where: str) -> int:
     text = bytes(raw).strip(b'" ')  # type: ignore[call-overload]
     whole_part, dot, fraction_part = text.partition(b".")
     size = len(fraction_part)
-    if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 <= (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
+    if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 == (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
         return int(whole_part + fraction_part) * 10 ** (scale - size)  # nearly all amounts; the rest is judged below
     match = _AMOUNT.fullmatch(raw)  # type: ignore[arg-type]
     if match is None:

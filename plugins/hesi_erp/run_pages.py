@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from etl.store.ledger import Ledger
 
-PREFIX = "/hesi"
 DEFAULT_ROLES = "admin,op,user,finance,auditor"
 LISTED_RUNS = 100
 _RUN_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{4}")

@@ -20,6 +20,7 @@ from hesi_erp.settings import airflow_settings
 if TYPE_CHECKING:
     from etl.pipeline.context import Run
     from etl.pipeline.drive import Steps
+    from etl.store.ledger import Run as LedgerRun
 
 # Filled only when something was posted, so that nothing downstream wakes up for an empty run.
 POSTED = AssetAlias("posted_vouchers")
@@ -42,8 +43,8 @@ def begin(kind: str) -> Manifest:
     from etl.pipeline.context import begin as begin_run
 
     context = get_current_context()
-    settings, full = airflow_settings(), bool(context["params"].get("full"))
-    run = _left_behind() or begin_run(settings, kind="full" if full else kind, started_by=_started_by(), full=full)  # type: ignore[arg-type]
+    full, origin = bool(context["params"].get("full")), started_by(context["dag"].dag_id, context["run_id"])
+    run = _left_behind() or begin_run(airflow_settings(), kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
     run.close()
     return _manifest(run.run_id, "begin")
 
@@ -51,8 +52,12 @@ def begin(kind: str) -> Manifest:
 def _step(name: str, **options: Any) -> Callable[[Manifest], Any]:
     @task(task_id=name, **options)
     def run_step(before: Manifest) -> Manifest:
+        from hesi_erp.ending import begin_step, end_step
+
         with _resumed(before["run_id"]) as run:
+            begin_step(run, name)
             _steps(run.identity.kind)[name](run)
+            end_step(run, name)
             counted = _counted(run, name)
         if name == "load" and counted["rows_out"]:
             get_current_context()["outlet_events"][POSTED].add(ERP_VOUCHERS, extra={"run_id": counted["run_id"], "vouchers": counted["rows_out"]})
@@ -75,16 +80,18 @@ read_lists = _step("read_lists", outlets=[HESI_REFERENCE])
 @task(task_id="report", retries=1)
 def report() -> dict[str, str]:
     """The verdict in the ledger and the report files, whatever happened before; then the end of the DAG's open incidents."""
-    run_id = _own_run_id()
-    if run_id is None:
-        return {"run_id": "", "verdict": "red"}
     from hesi_erp.ending import conclude
 
-    with _resumed(run_id, recording=False) as run:
-        verdict = conclude(run, _steps(run.identity.kind))
+    found = _own_run()
+    if found is None:
+        return {"run_id": "", "verdict": "red"}
+    verdict = found.verdict or "red"
+    if found.status != "finished":
+        with _resumed(found.run_id, recording=False) as run:
+            verdict = conclude(run, _steps(run.identity.kind))
     if verdict != "red":
-        report_recovery(get_current_context()["dag"].dag_id, run_id)
-    return {"run_id": run_id, "verdict": verdict}
+        report_recovery(get_current_context()["dag"].dag_id, found.run_id)
+    return {"run_id": found.run_id, "verdict": verdict}
 
 
 @contextmanager
@@ -114,32 +121,23 @@ def _steps(kind: str) -> Steps:
     return {"reconcile": LEDGER_STEPS, "reference": SNAPSHOT_STEPS}.get(kind, STEPS)
 
 
-def _started_by() -> str:
-    context = get_current_context()
-    return started_by(context["dag"].dag_id, context["run_id"])
-
-
-def _own_run_id() -> str | None:
+def _own_run() -> LedgerRun | None:
     from etl.store.ledger import Ledger
 
     context = get_current_context()
     with Ledger.open(airflow_settings().ledger_url.get_secret_value()) as ledger:
-        found = newest_run(ledger, context["dag"].dag_id, context["run_id"])
-    return found.run_id if found else None
+        return newest_run(ledger, context["dag"].dag_id, context["run_id"])
 
 
 def _left_behind() -> Run | None:
     """The run an earlier try of this ``begin`` started and did not hand over, if its rules still hold."""
     from etl.pipeline.context import resume
-    from etl.store.ledger import Ledger
 
-    context, settings = get_current_context(), airflow_settings()
-    with Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
-        found = newest_run(ledger, context["dag"].dag_id, context["run_id"])
+    found = _own_run()
     if found is None or found.status != "running":
         return None
     try:
-        run = resume(settings, found.run_id)
+        run = resume(airflow_settings(), found.run_id)
         run.mappings, run.suites  # noqa: B018 - proved to be those it was started with
     except ConfigError:
         return None

@@ -68,10 +68,7 @@ def mappings_of(case: Words) -> Mappings:
     """The shipped mappings with the case's changes."""
     mappings = shipped_mappings()
     changes = case.get("mapping", {})
-    companies = [
-        CompanyMapping.model_validate(laid_over(company.model_dump(by_alias=True, mode="json"), changes[company.company.code])) if company.company.code in changes else company
-        for company in mappings.companies
-    ]
+    companies = [_changed(CompanyMapping, company, changes.get(company.company.code)) for company in mappings.companies]
     charts = {name: _changed(Chart, chart, case.get("charts", {}).get(name)) for name, chart in mappings.charts.items()}
     vat = {name: _changed(VatRules, rules, case.get("vat", {}).get(name)) for name, rules in mappings.vat.items()}
     return mappings.model_copy(update={"companies": companies, "charts": charts, "vat": vat})
@@ -109,7 +106,7 @@ def lists_of(case: Words) -> Reference:
         id_: Department(id_, item.code, item.name, item.parent_id, {"legalEntity": entities[id_]} if id_ in entities else {})
         for id_, item in lists.departments.items()
     }
-    accounts = {f"{CORP}:{code}": ListItem(f"{CORP}:{code}", code, code) for code in ("BANK-CNY-02", "BANK-HKD-01")}
+    accounts = {f"{CORP}:{code}": ListItem(f"{CORP}:{code}", code, code) for code in ("BANK-CNY-02", "BANK-HKD-01", "BANK-US")}
     return replace(lists, departments=departments, payer_accounts={**lists.payer_accounts, **accounts})
 
 
@@ -147,8 +144,9 @@ def claim_of(words: Words) -> dict[str, Any]:
     if "voucherNo" in words:
         extra["voucherNo"] = words["voucherNo"]
     common: dict[str, Any] = {
-        "id": words["code"], "code": words["code"], "state": words.get("state", "paid"), "submitter": words.get("submitter", "E001"), "company": words.get("company", "C01"),
-        "approved": words.get("flowEndTime", "2026-03-10"), "paid": words.get("payDate"), "account": words.get("account", "BANK-CNY-01"),
+        "id": words["code"], "code": words["code"], "state": words.get("state", "paid"), "submitter": words.get("submitter", "E001"),
+        "company": words.get("company", "C01"), "approved": words.get("flowEndTime", "2026-03-10"), "paid": words.get("payDate"),
+        "account": words.get("account", "BANK-CNY-01"),
     }
     body = _expense(words, currency, common | extra) if form_type == "expense" else _other(words, form_type, currency, common | extra)
     for path, value in words.get("raw", {}).items():

@@ -28,8 +28,8 @@ def vouchers_csv(mapped: MappedClaims) -> str:
     return table(
         "claim kind part company date original period word attach total summary",
         (
-            (v.claim_code, v.entry_kind, v.part_no, v.company_code, day_of(v.voucher_day), day_of(v.original_day), f"{v.fiscal_year}-{v.fiscal_period:02d}", v.voucher_word,
-             v.attachment_count, to_text(v.total_minor, v.base_currency), v.summary)
+            (v.claim_code, v.entry_kind, v.part_no, v.company_code, day_of(v.voucher_day), day_of(v.original_day), f"{v.fiscal_year}-{v.fiscal_period:02d}",
+             v.voucher_word, v.attachment_count, to_text(v.total_minor, v.base_currency), v.summary)
             for v in mapped.vouchers.itertuples()
         ),
     )
@@ -38,12 +38,13 @@ def vouchers_csv(mapped: MappedClaims) -> str:
 def lines_csv(mapped: MappedClaims) -> str:
     """Voucher lines with dimensions, tax rate and foreign amount."""
     rows = []
-    dims = {key: group for key, group in mapped.line_dimensions.groupby(["entry_no", "line_no"])}
-    lines = {key: group for key, group in mapped.voucher_lines.groupby("entry_no")}
+    dims: dict[tuple[int, int], list[str]] = {}
+    for row in mapped.line_dimensions.itertuples():
+        dims.setdefault((row.entry_no, row.line_no), []).append(f"{SHORT.get(row.dim_type, row.dim_type)}={row.dim_code}")
+    lines = dict(iter(mapped.voucher_lines.groupby("entry_no")))
     for v in mapped.vouchers.itertuples():
         for line in lines[v.entry_no].itertuples():
-            texts = [f"{SHORT.get(row.dim_type, row.dim_type)}={row.dim_code}" for row in dims[v.entry_no, line.line_no].itertuples()] if (v.entry_no, line.line_no) in dims else []
-            texts += [f"tax={line.tax_rate}"] if line.tax_rate else []
+            texts = [*dims.get((v.entry_no, line.line_no), ()), *([f"tax={line.tax_rate}"] if line.tax_rate else [])]
             fx = f"{line.currency} {to_text(line.amount_fc_minor, line.currency)} @ {line.fx_rate}" if line.fx_rate else ""
             debit, credit = (to_text(minor, v.base_currency) if minor else "" for minor in (line.debit_minor, line.credit_minor))
             rows.append((v.claim_code, v.entry_kind, v.part_no, line.line_no, line.account_code, ";".join(texts), fx, debit, credit))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -18,6 +20,7 @@ from etl.erp.database import DatabaseSink
 from etl.erp.engine import reading
 from etl.erp.import_file import ImportFileSink
 from etl.erp.port import VoucherSink
+from tests.fixtures.postgres import pg_database
 
 MOVING = {"updated_at", "loaded_at"}
 MSSQL_URL = os.environ.get("MSSQL_URL", "")
@@ -81,12 +84,41 @@ def _empty(url: str) -> None:
     sink.close()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("erp") / "erp.db"
+    DatabaseSink.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(pg_server: str) -> Iterator[str]:
+    """A PostgreSQL database with all tables, to be emptied before each test."""
+    with pg_database(pg_server) as url:
+        DatabaseSink.open(url).close()
+        yield url
+
+
+def _prepared_url(name: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """Address of an empty database that has its tables: migrating anew for every test would take most of the time."""
+    if name == "mssql":
+        return url_of(name, request, folder)
+    if name != "postgresql":
+        shutil.copy(request.getfixturevalue("migrated_file"), folder / "erp.db")
+        return f"sqlite:///{folder}/erp.db"
+    url = str(request.getfixturevalue("migrated_postgres"))
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {', '.join(sorted(set(schema.metadata.tables) - {'posting_lock'}))}")
+    return url
+
+
 @pytest.fixture(params=TARGETS)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
     """An empty, prepared sink of each kind."""
     folder = tmp_path / "files"
     folder.mkdir()
-    ledger = DatabaseSink.open(url_of(request.param, request, tmp_path), lock_wait_seconds=5)
+    ledger = DatabaseSink.open(_prepared_url(request.param, request, tmp_path), lock_wait_seconds=5)
     sink: VoucherSink = ImportFileSink(ledger, layout=LAYOUT, folder=folder) if request.param == "import_file" else ledger
     sink.prepare()
     yield Target(sink, ledger.engine, folder)

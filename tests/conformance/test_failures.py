@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
+from etl.erp import schema
 from etl.erp.database import DatabaseSink
 from etl.erp.port import PostingChunk
 from etl.errors import AnotherRunActive, ConfigError, ControlTotalMismatch, SchemaOutdated, SinkUnavailable
@@ -45,7 +47,7 @@ def sink(database_url: str) -> Iterator[DatabaseSink]:
 
 def count(sink: DatabaseSink, table: str = "voucher") -> int:
     with sink.engine.connect() as connection:
-        return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one())
+        return int(connection.execute(sa.select(sa.func.count()).select_from(schema.metadata.tables[table])).scalar_one())
 
 
 @pytest.mark.parametrize(("damage", "told"), [(SPOIL, "expected C01 CNY 1 vouchers 2 lines Dr 100.0"), (LOSE, "expected")])

@@ -10,6 +10,7 @@ import pytest
 
 from etl.erp.outbox import Outbox, Outcome
 from etl.erp.port import PostingChunk
+from etl.frames import NO_AMOUNT, REJECTS
 from tests.conformance.chunks import CREATED_AT, TODAY, Chunk, batch, one
 from tests.conformance.conftest import Target
 
@@ -125,6 +126,33 @@ def test_a_nul_in_what_people_read_is_shown_not_stored(target: Target) -> None:
     assert (row["claim_id"], row["reason"]) == ("C� 1", "title 'a�b'")
     assert target.sink.known_states(["C\0 1"])["state"].tolist() == ["rejected"]
     assert target.dump() == before
+
+
+HOSTILE = {
+    "claim_code": "长" * 500, "hesi_state": "x" * 200, "hesi_voucher_no": "9" * 900, "company_code": "c" * 99, "currency": "BITCOIN",
+    "department_code": "d\0" * 300, "claimant_name": "n" * 999, "raw_ref": "r" * 999, "amount_minor": NO_AMOUNT, "event_day": 2**31 - 1,
+    "source_updated_ms": 9_007_199_254_740_991, "claim_version": 2**63 - 1,
+}  # fmt: skip
+
+
+def test_a_rejected_claim_may_hold_anything_and_stops_nobody(target: Target) -> None:
+    chunk = Chunk()
+    for claim_id in ("i" * 300 + "a", "i" * 300 + "b"):
+        chunk.entry(claim_id, disposition="rejected", **HOSTILE)
+        chunk.reject(claim_id, reason="because " * 900, **{name: value for name, value in HOSTILE.items() if name in REJECTS.columns})
+    chunk.voucher("C1")
+    built = chunk.build()
+    assert target.sink.unfit(built).empty
+    receipt = target.sink.post(batch(built))
+    before = target.dump()
+
+    again = target.sink.post(batch(built, **later()))
+
+    assert (receipt.vouchers, receipt.rejects_open, again.changed_rows) == (1, 2, 0)
+    assert target.dump() == before
+    assert len(target.sink.known_states(["i" * 300 + "a"])) == 1
+    rows = [row for row in target.rows("claim_state") if row["state"] == "rejected"]
+    assert [(row["event_date"], row["updated_at"], row["amount"], len(row["claim_id"])) for row in rows] == [(None, None, 0, 64)] * 2
 
 
 def test_names_are_masked_wherever_a_claim_stands_but_real_in_the_voucher(target: Target) -> None:

@@ -18,7 +18,7 @@ import pytest
 from sandbox.testing import Sandbox
 
 PROJECT = Path(__file__).resolve().parents[2]
-CANARY_KEY, CANARY_SECRET = "canary-app-key-7f3a", "canary-app-security-91bc"  # noqa: S105 - made up, and looked for
+CANARY_KEY, CANARY_SECRET = "canary-app-key-7f3a", "canary-app-security-91bc"
 # Airflow's own imports warn about its own dependencies.
 _AIRFLOWS = ("ignore:.*gitwildmatch.*:DeprecationWarning", "ignore:Using `httpx` with `starlette.testclient`", "ignore::ResourceWarning")
 

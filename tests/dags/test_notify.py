@@ -77,7 +77,8 @@ def test_the_same_incident_is_told_once_and_its_end_once_more(receiver: Receiver
         report_failure(failure(SourceUnavailable("Hesi does not answer")))
     [told] = receiver.texts
     assert told.startswith("[请 IT 处理 IT action] claims_nightly load: SOURCE_UNAVAILABLE")
-    assert "Hesi does not answer" in told and "docs/runbook.md, SOURCE_UNAVAILABLE" in told
+    assert "Hesi does not answer" in told
+    assert "docs/runbook.md, SOURCE_UNAVAILABLE" in told
 
     report_recovery("claims_incremental", "20261124T000000000-0000")
     assert len(receiver.texts) == 1
@@ -109,7 +110,9 @@ def test_finance_hears_what_finance_can_repair_and_it_the_rest(receiver: Receive
     assert body["text"]["content"].startswith("[请财务处理 finance action] claims_nightly validate: TOO_MANY_REJECTS")
 
 
-def test_a_message_that_could_not_be_sent_is_tried_again_at_the_next_failure(receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_could_not_be_sent_is_tried_again_at_the_next_failure(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hesi_erp.notify import report_failure
 
     connect(monkeypatch, "it", conn_type="http", password=receiver.url)
@@ -119,7 +122,8 @@ def test_a_message_that_could_not_be_sent_is_tried_again_at_the_next_failure(rec
     report_failure(failure(SourceUnavailable("down")))
     report_failure(failure(SourceUnavailable("down")))
     assert len(receiver.texts) == 2
-    assert "notify_failed audience=it" in caplog.text and "found 500" in caplog.text
+    assert "notify_failed audience=it" in caplog.text
+    assert "found 500" in caplog.text
     assert "robot-key-canary" not in caplog.text
 
 
@@ -174,7 +178,8 @@ def test_a_mail_connection_sends_one_mail_to_all_receivers(monkeypatch: pytest.M
     from hesi_erp.notify import report_failure
 
     with MailBox() as box:
-        connect(monkeypatch, "it", conn_type="smtp", host="127.0.0.1", port=box.port, extra={"from": "erp@example.com", "to": ["it@example.com", "ops@example.com"]})
+        people = {"from": "erp@example.com", "to": ["it@example.com", "ops@example.com"]}
+        connect(monkeypatch, "it", conn_type="smtp", host="127.0.0.1", port=box.port, extra=people)
         report_failure(failure(SourceUnavailable("Hesi does not answer")))
     [mail] = box.mails
     assert (mail["To"], mail["From"]) == ("it@example.com, ops@example.com", "erp@example.com")

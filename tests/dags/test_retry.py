@@ -11,6 +11,7 @@ from etl.errors import ConfigError, EtlError, TerminalError, TransientError
 
 def test_every_error_of_the_product_is_retried_or_not_by_its_family(airflow: Path) -> None:
     from airflow.sdk import RetryAction
+
     from hesi_erp.retry import BY_ERROR_FAMILY
 
     expected = {TransientError: RetryAction.RETRY, ConfigError: RetryAction.FAIL, TerminalError: RetryAction.FAIL}
@@ -25,6 +26,7 @@ def test_every_error_of_the_product_is_retried_or_not_by_its_family(airflow: Pat
 
 def test_what_nobody_named_follows_the_ordinary_retries_of_the_task(airflow: Path) -> None:
     from airflow.sdk import RetryAction
+
     from hesi_erp.retry import BY_ERROR_FAMILY
 
     assert BY_ERROR_FAMILY.evaluate(KeyError("a bug"), 1, 4).action is RetryAction.DEFAULT
@@ -32,6 +34,7 @@ def test_what_nobody_named_follows_the_ordinary_retries_of_the_task(airflow: Pat
 
 def test_the_policy_survives_the_trip_through_the_scheduler(airflow: Path) -> None:
     from airflow.sdk import ExceptionRetryPolicy, RetryAction
+
     from hesi_erp.retry import BY_ERROR_FAMILY
 
     back = ExceptionRetryPolicy.deserialize(BY_ERROR_FAMILY.serialize())

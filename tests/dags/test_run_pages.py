@@ -16,14 +16,18 @@ Get = Callable[..., Any]
 @pytest.fixture
 def home(airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home whose ledger knows one run of the nightly DAG, with a report."""
-    from hesi_erp.runs import started_by
-
     from etl.store.ledger import Ledger
+    from hesi_erp.runs import started_by
 
     monkeypatch.setenv("HESI_ERP_HOME", str(tmp_path))
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         run_id = ledger.start_run(
-            kind="nightly", started_by=started_by("claims_nightly", DAG_RUN), business_date=date(2026, 11, 24), mapping_sha256="", package_version="1", source_host=""
+            kind="nightly",
+            started_by=started_by("claims_nightly", DAG_RUN),
+            business_date=date(2026, 11, 24),
+            mapping_sha256="",
+            package_version="1",
+            source_host="",
         )
         ledger.finish_run(run_id, "green")
     page = tmp_path / "reports" / run_id / "run-report.html"
@@ -35,15 +39,17 @@ def home(airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.fixture
 def get(home: Path) -> Iterator[Get]:
-    """``get(path, user)``: an answer of the pages, as that user of SimpleAuthManager or as nobody."""
+    """``get(path, user)``: an answer of the plugin's pages, as that user of SimpleAuthManager or as nobody."""
+    from airflow import plugins_manager
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from fastapi.testclient import TestClient
-    from hesi_erp.run_pages import app
+
 
     manager = create_auth_manager()
     roles = {"finance": "user", "onlooker": "viewer"}
-    with TestClient(app) as client:
+    [pages] = [app["app"] for app in plugins_manager.get_fastapi_plugins()[0] if app["url_prefix"] == "/hesi"]
+    with TestClient(pages) as client:
 
         def ask(path: str, user: str | None = None) -> Any:
             token = manager.generate_jwt(SimpleAuthManagerUser(username=user, role=roles[user])) if user else None
@@ -114,7 +120,8 @@ def test_no_answer_is_cached_framed_elsewhere_or_able_to_run_scripts(user: str |
         assert headers["X-Frame-Options"] == "SAMEORIGIN"
         assert headers["X-Content-Type-Options"] == "nosniff"
         policy = headers["Content-Security-Policy"]
-        assert policy.startswith("default-src 'none'") and policy.endswith("frame-ancestors 'self'")
+        assert policy.startswith("default-src 'none'")
+        assert policy.endswith("frame-ancestors 'self'")
         assert "script" not in policy
 
 
@@ -128,6 +135,7 @@ def test_roles_of_the_fab_auth_manager_count_too(airflow: Path) -> None:
     from types import SimpleNamespace
 
     from fastapi import HTTPException
+
     from hesi_erp.run_pages import requires_report_role
 
     requires_report_role(SimpleNamespace(roles=[SimpleNamespace(name="Public"), SimpleNamespace(name="Finance")]))  # type: ignore[arg-type]
@@ -141,12 +149,11 @@ def test_airflow_loads_the_plugin_once_and_finds_its_pages(airflow: Path) -> Non
 
     from airflow import plugins_manager
 
-    plugins, _ = plugins_manager._get_plugins()
+    [ours] = [plugin for plugin in plugins_manager.get_plugin_info(["name", "external_views"]) if plugin["name"] == "hesi_erp"]
     assert not plugins_manager.get_import_errors()
-    [ours] = [plugin for plugin in plugins if plugin.name == "hesi_erp"]
     apps, _ = plugins_manager.get_fastapi_plugins()
     assert [app["url_prefix"] for app in apps if app["name"] == "hesi-erp run reports"] == ["/hesi"]
-    views = {view["destination"]: view["href"] for view in ours.external_views}
+    views = {view["destination"]: view["href"] for view in ours["external_views"]}
     assert views == {"nav": "hesi/", "dag_run": "hesi/runs/{DAG_ID}/{RUN_ID}"}
     # Without .airflowignore the modules below plugins/ would be there a second time, under their bare names.
     assert not {"run_pages", "tasks", "notify"} & set(sys.modules)

@@ -25,7 +25,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, conn_id: str, **parts: Any) -> None
 def test_the_hesi_connection_gives_address_key_secret_and_allowed_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     from hesi_erp.settings import airflow_settings
 
-    connect(monkeypatch, "hesi", conn_type="http", host="app.ekuaibao.com", login="the key", password="the secret", extra={"allowed_hosts": ["app.ekuaibao.com"]})
+    hosts = {"allowed_hosts": ["app.ekuaibao.com"]}
+    connect(monkeypatch, "hesi", conn_type="http", host="app.ekuaibao.com", login="the key", password="the secret", extra=hosts)
     settings = airflow_settings()
     assert settings.base_url == "https://app.ekuaibao.com"
     assert (settings.app_key.get_secret_value(), settings.app_security.get_secret_value()) == ("the key", "the secret")
@@ -49,10 +50,12 @@ def test_the_address_of_hesi_may_be_written_in_three_ways(parts: dict[str, Any],
 
 
 def test_the_erp_connection_is_a_url_or_its_parts_and_special_characters_survive(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hesi_erp.settings import airflow_settings
     from sqlalchemy.engine import make_url
 
-    connect(monkeypatch, "erp", conn_type="postgres", host="db", port=5433, schema="erp", login="etl", password="p@ss:w/rd", extra={"query": {"sslmode": "verify-full"}})
+    from hesi_erp.settings import airflow_settings
+
+    parts = {"host": "db", "port": 5433, "schema": "erp", "login": "etl", "password": "p@ss:w/rd"}
+    connect(monkeypatch, "erp", conn_type="postgres", **parts, extra={"query": {"sslmode": "verify-full"}})
     url = make_url(airflow_settings().erp_url.get_secret_value())
     assert (url.drivername, url.host, url.port, url.database, url.password) == ("postgresql+psycopg", "db", 5433, "erp", "p@ss:w/rd")
     assert url.query == {"sslmode": "verify-full"}
@@ -84,7 +87,8 @@ def test_the_variable_carries_other_settings_and_wins_over_the_environment(monke
     monkeypatch.setenv("AIRFLOW_VAR_HESI_ERP", json.dumps({"HESI_ERP_OVERLAP_HOURS": 72, "HESI_ERP_START": "2026-01-01"}))
     settings = airflow_settings()
     assert (settings.overlap_hours, settings.lag_seconds) == (72, 7)
-    assert settings.start is not None and settings.start.year == 2026
+    assert settings.start is not None
+    assert settings.start.year == 2026
 
 
 def test_the_variable_takes_neither_unknown_names_nor_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +114,9 @@ def test_a_relative_home_is_refused_because_tasks_start_in_different_folders(mon
 
 def test_secrets_are_masked_in_task_logs_and_in_our_own_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.log import redact as airflow_redact
-    from hesi_erp.settings import airflow_settings
 
     from etl.redaction import redact
+    from hesi_erp.settings import airflow_settings
 
     connect(monkeypatch, "hesi", conn_type="http", host="app.ekuaibao.com", login="k-4711-canary", password="s-4711-canary")
     connect(monkeypatch, "erp", conn_type="generic", extra={"url": "postgresql+psycopg://etl:db-4711-canary@db/erp"})

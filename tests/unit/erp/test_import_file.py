@@ -24,7 +24,9 @@ from etl.erp.port import BatchRefused, PostingChunk
 from etl.errors import SinkUnavailable
 from tests.conformance.chunks import Chunk, batch, one
 
-COLUMNS = "company_code voucher_word voucher_no voucher_date claim_code line_no line_summary account_code currency fx_rate amount_fc debit credit tax_rate".split()
+COLUMNS = (
+    "company_code voucher_word voucher_no voucher_date claim_code line_no line_summary account_code currency fx_rate amount_fc debit credit tax_rate"
+).split()
 Make = Callable[..., ImportFileSink]
 
 

@@ -103,12 +103,13 @@ def test_migrating_again_does_nothing(tmp_path: Path) -> None:
     sink.close()
 
 
-@pytest.mark.parametrize("version", ["'0042'", "'0001'), ('0000'"])
-def test_a_newer_or_unknown_version_is_refused(tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize("versions", [["0042"], ["0001", "0000"]])
+def test_a_newer_or_unknown_version_is_refused(tmp_path: Path, versions: list[str]) -> None:
     sink = DatabaseSink.open(f"sqlite:///{tmp_path}/erp.db")
     with sink.engine.begin() as connection:
-        connection.exec_driver_sql(f"DELETE FROM {schema.VERSION_TABLE}")
-        connection.exec_driver_sql(f"INSERT INTO {schema.VERSION_TABLE} VALUES ({version})")
+        table = sa.table(schema.VERSION_TABLE, sa.column("version_num"))
+        connection.execute(table.delete())
+        connection.execute(table.insert(), [{"version_num": version} for version in versions])
 
     with pytest.raises(SchemaOutdated, match="expected schema version 0001 or older"):
         sink.prepare()
