@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
@@ -213,8 +213,8 @@ _ENCODER = msgspec.json.Encoder()
 def page_items(body: bytes) -> list[Raw]:
     """The raw items of a list page, in order.
 
-    A page whose JSON a strict parser refuses because of one item (NaN, a lone surrogate, a broken byte) is cut item by
-    item instead, so that only that claim is quarantined later.
+    A page whose JSON a strict parser refuses because of one item (NaN, a lone surrogate, a broken byte, nesting without
+    end) is cut item by item instead, so that only that claim is quarantined later.
 
     Raises:
         PayloadChanged: the page has no ``items`` list or is cut off.
@@ -231,27 +231,33 @@ def page_items(body: bytes) -> list[Raw]:
         )
     try:
         return [Raw(item.encode("utf-8", "surrogateescape")) for item in _cut(text, start.end())]
-    except (ValueError, RecursionError):
+    except ValueError:
         raise PayloadChanged(f"expected a complete JSON page, found a broken one ({cause}); run again") from None
 
 
 _ITEMS = re.compile(r'\s*\{\s*(?:"count"\s*:\s*\d+\s*,\s*)?"items"\s*:\s*\[\s*')
-_SCANNER = json.JSONDecoder()
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_ITEM_END = re.compile(r"\s*[,\]]")
 
 
-def _cut(text: str, at: int) -> Iterable[str]:
-    while text[at : at + 1] != "]":
-        _, end = _SCANNER.raw_decode(text, at)
-        yield text[at:end]
-        separator = _SEPARATOR.match(text, end)
-        if separator is None:
-            raise ValueError("items are not separated by commas")
-        if separator.group(1) is None:
-            return
-        at = separator.end()
-
-
-_SEPARATOR = re.compile(r"\s*(?:(,)\s*|\])")
+def _cut(text: str, at: int) -> Iterator[str]:
+    """The items of the list that begins at ``at``, told apart by their brackets alone, whatever else is wrong inside."""
+    depth = 0
+    for token in _TOKEN.finditer(text, at):
+        mark = token.group()
+        if mark in ("[", "{"):
+            depth += 1
+        elif depth == 0 and mark in (",", "]", "}"):
+            if mark != "]" or text[at : token.start()].strip():
+                yield text[at : token.start()].strip()
+            if mark != ",":
+                return
+            at = token.end()
+        elif mark in ("]", "}"):
+            depth -= 1
+            if depth == 0 and _ITEM_END.match(text, token.end()) is None:
+                raise ValueError("items are not separated by commas")
+    raise ValueError("the list of items does not end")
 
 
 def may_repeat_keys(body: bytes, flows: int) -> bool:

@@ -79,7 +79,7 @@ def _summary(*, since: datetime) -> str | None:
     """Prints the run begun ``since`` as ``hesi-erp run`` would; its verdict, None when there is none."""
     from etl.commands.summary import run_document, run_lines
     from etl.config.settings import load_settings
-    from etl.pipeline.run import Outcome
+    from etl.pipeline.run import Outcome, Verdict
     from etl.report.write import ReportFiles
     from etl.store.ledger import Ledger
 
@@ -90,10 +90,11 @@ def _summary(*, since: datetime) -> str | None:
             return None
         place = settings.home / "reports" / run.run_id / "run-report"
         files = ReportFiles(*(place.with_suffix(suffix) for suffix in (".html", ".xlsx", ".json"))) if place.with_suffix(".html").exists() else None
-        document = run_document(ledger, Outcome(run.run_id, run.verdict or "red", run.cause_text or "", files, {}))
+        verdict: Verdict = run.verdict or "red"  # type: ignore[assignment]
+        document = run_document(ledger, Outcome(run.run_id, verdict, run.cause_text or "", files, {}))
     print()
     print("\n".join(run_lines(document)))
-    return run.verdict or "red"
+    return verdict
 
 
 def _parser() -> argparse.ArgumentParser:

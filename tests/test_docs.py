@@ -135,7 +135,7 @@ def test_decisions_are_numbered_once_and_short() -> None:
     assert len(set(numbers)) == len(numbers)
     for file in files:
         text = file.read_text(encoding="utf-8")
-        assert text.startswith(f"# {file.name[:4]} "), file.name
+        assert re.match(rf"# 0*{int(file.name[:4])}\.? \S", text), f"{file.name} does not begin with its number"
         assert len(text.splitlines()) <= 40, f"{file.name} is too long"
         assert [part for part in ("## Context", "## Decision", "## Consequences") if part not in text] == [], file.name
 

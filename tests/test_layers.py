@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "erp": CORE | {"config"},  # import files follow a layout of the mappings
     "store": CORE,
     "report": CORE,
+    "audit": CORE,
     **dict.fromkeys(CORE, CORE),
 }
 HEAVY = {"pandas", "numpy", "pyarrow", "sqlalchemy", "httpx", "great_expectations", "etl"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,19 @@ def findings(rules: dict[str, str], files: Iterator[tuple[str, str]]) -> list[st
     return [f"{name}: {what}: {match.group()[:60]}" for name, text in files for what, pattern in rules.items() for match in re.finditer(pattern, text)]
 
 
+def canonical(name: str) -> str:
+    """The name of a package as indexes spell it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level modules a file imports, inside functions too."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
 def pins(name: str) -> dict[str, str]:
     """Package -> version of a locked list."""
     return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", (PROJECT / name).read_text(encoding="utf-8"), re.MULTILINE))
@@ -85,7 +101,19 @@ def test_what_the_project_asks_for_is_what_is_locked() -> None:
     asked = re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==(\S+)", (PROJECT / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE)
     locked = pins("requirements.txt")
     assert len(asked) > 15
-    assert [(name, version) for name, version in asked if locked[name.lower().replace(".", "-").replace("_", "-")] != version] == []
+    assert [(name, version) for name, version in asked if locked[canonical(name)] != version] == []
+
+
+def test_every_library_the_sources_import_is_asked_for_by_name() -> None:
+    text = (PROJECT / "requirements.in").read_text(encoding="utf-8")
+    asked = {canonical(name) for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", text, re.MULTILINE)}
+    # Airflow's own packages come together and pin each other.
+    known = {module: {canonical(name) for name in names} for module, names in packages_distributions().items()} | {"airflow": {"apache-airflow"}}
+    ours = {path.name for path in PROJECT.iterdir()} | {"hesi_erp", "plugin"}
+    modules = {module for folder in ("etl", "sandbox", "dags", "plugins") for path in (PROJECT / folder).rglob("*.py") for module in imported(path)}
+    foreign = modules - set(sys.stdlib_module_names) - ours
+    assert len(foreign) > 15
+    assert sorted(module for module in foreign if not known.get(module, {module}) & asked) == []
 
 
 def test_the_supported_pythons_are_the_same_everywhere() -> None:
@@ -99,6 +127,16 @@ def test_the_supported_pythons_are_the_same_everywhere() -> None:
 def test_continuous_integration_runs_what_a_developer_runs() -> None:
     lines = [line for line in (PROJECT / ".ci/run").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     assert lines[-1] == "exec make test"
+
+
+def test_every_module_and_script_the_makefile_starts_exists() -> None:
+    text = "\n".join((PROJECT / name).read_text(encoding="utf-8") for name in ("Makefile", "scripts/check.sh"))
+    scripts = set(re.findall(r"\bscripts/[\w.]+", text))
+    modules = set(re.findall(r"python -m ([\w.]+)", text))
+    assert len(scripts) >= 4
+    assert len(modules) >= 4
+    assert [script for script in sorted(scripts) if not (PROJECT / script).is_file()] == []
+    assert [module for module in sorted(modules) if find_spec(f"{module}.__main__" if (PROJECT / module).is_dir() else module) is None] == []
 
 
 def test_containers_publish_on_loopback_only() -> None:

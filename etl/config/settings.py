@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """Typed settings; unknown values are refused, secrets never print."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True)
-    SECRET_FIELDS: ClassVar[tuple[str, ...]] = ("app_key", "app_security", "erp_url", "ledger_url")
+    SECRET_FIELDS: ClassVar[tuple[str, ...]] = ("app_key", "app_security", "erp_url", "ledger_url", "signing_key")
 
     base_url: str = Field(
         "https://app.ekuaibao.com", alias="HESI_BASE_URL", description="Address of the Hesi edition"
@@ -113,6 +113,17 @@ class Settings(BaseSettings):
         "{voucher_word}-{voucher_no}",
         alias="HESI_ERP_VOUCHER_NUMBER_TEMPLATE",
         description="How a voucher number is written to Hesi",
+    )
+    signing_key: SecretStr = Field(
+        SecretStr(""),
+        alias="HESI_ERP_SIGNING_KEY",
+        description="Ed25519 private key (64 hex digits or base64) that signs the audit log and evidence packs; without it "
+        "both are chained and hashed but unsigned. `hesi-erp audit new-key` makes one",
+    )
+    anchor_dir: Path | None = Field(
+        None,
+        alias="HESI_ERP_ANCHOR_DIR",
+        description="Folder that gets one write-once file for every head of the audit log; meant to be kept by somebody else",
     )
     report_language: str = Field(
         "zh", pattern="^(zh|en)$", alias="HESI_ERP_REPORT_LANGUAGE", description="Language opened first"

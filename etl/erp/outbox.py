@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from etl.erp import arrow, schema
 from etl.erp.engine import reading, writing
+from etl.erp.lookup import among
 
 Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
 ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
@@ -138,15 +139,16 @@ class Outbox:
 
 
 def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:
-    outbox, state = schema.writeback_outbox, schema.claim_state
-    changed = outbox.update().where(outbox.c.claim_id == sa.bindparam("key"), outbox.c.source_system == schema.SOURCE_SYSTEM)
-    values = [{"key": o.claim_id, "new_status": o.status, "new_reason": o.reason[:500], "at": at} for o in outcomes]
-    connection.execute(
-        changed.values(status=sa.bindparam("new_status"), reason=sa.bindparam("new_reason"), updated_at=sa.bindparam("at")), values
-    )
-    done = [{"key": outcome.claim_id} for outcome in outcomes if outcome.status == "DONE"]
+    outbox, state, dialect = schema.writeback_outbox, schema.claim_state, connection.dialect.name
+    alike: dict[tuple[Status, str], list[str]] = {}
+    for outcome in {outcome.claim_id: outcome for outcome in outcomes}.values():
+        alike.setdefault((outcome.status, outcome.reason[:500]), []).append(outcome.claim_id)
+    for (status, reason), claim_ids in alike.items():
+        mine = outbox.c.source_system == schema.SOURCE_SYSTEM, among(outbox.c.claim_id, claim_ids, dialect)
+        connection.execute(outbox.update().where(*mine).values(status=status, reason=reason, updated_at=at))
+    done = [outcome.claim_id for outcome in outcomes if outcome.status == "DONE"]
     if done:
         # Hesi will show our own number from now on; knowing it keeps the next run from seeing a change.
-        number = sa.select(outbox.c.voucher_number).where(outbox.c.claim_id == sa.bindparam("key"), outbox.c.source_system == schema.SOURCE_SYSTEM)
-        mine = state.update().where(state.c.claim_id == sa.bindparam("key"), state.c.source_system == schema.SOURCE_SYSTEM)
-        connection.execute(mine.values(hesi_voucher_no=number.scalar_subquery()), done)
+        number = sa.select(outbox.c.voucher_number).where(outbox.c.claim_id == state.c.claim_id, outbox.c.source_system == state.c.source_system)
+        mine = state.c.source_system == schema.SOURCE_SYSTEM, among(state.c.claim_id, done, dialect)
+        connection.execute(state.update().where(*mine).values(hesi_voucher_no=number.scalar_subquery()))

@@ -51,6 +51,7 @@ class PostingBatch:
         chunks: read one by one inside the transaction, so a batch of any size needs the memory of one chunk.
         watermarks: stream -> epoch milliseconds up to which everything is finished; never moves back.
         number_template: how Hesi gets a number: voucher_word, voucher_no, company_code, fiscal_period.
+        audit_head: signed head of the audit log that announced the batch, ``audit_seq`` its entry; stored with the batch.
     """
 
     batch_id: str
@@ -63,6 +64,8 @@ class PostingBatch:
     mapping_sha256: str = ""
     expectations_sha256: str = ""
     package_version: str = ""
+    audit_seq: int | None = None
+    audit_head: str | None = None
 
 
 @dataclass(frozen=True, order=True)

@@ -18,6 +18,7 @@ from etl.erp.fitness import refuse_unfit
 from etl.erp.numbering import SERIES, Numbering, Series
 from etl.erp.port import BatchRefused, ControlTotal, LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.rows import Selection, select, voucher_tables
+from etl.erp.statistics import refresh_statistics
 from etl.erp.storable import storable
 from etl.erp.writer import writer_for
 from etl.frames import FrameSpec, day_number
@@ -68,6 +69,7 @@ class Posting:
             ControlTotalMismatch: what was read back differs from what was sent.
         """
         self._move_watermarks()
+        self._refresh_statistics()
         found, unbalanced = control.read_back(self._connection, self._batch.batch_id) if self._begun else ((), 0)
         control.prove(self._sent, found, before=self._before, unbalanced=unbalanced)
         counts = self._sent.taken
@@ -122,6 +124,8 @@ class Posting:
                 voucher_count=0,
                 line_count=0,
                 created_at=self._at,
+                audit_seq=batch.audit_seq,
+                audit_head=batch.audit_head,
             )
         )
         self._begun = True
@@ -187,6 +191,12 @@ class Posting:
         statement = table.update().where(*found, table.c.source_system == schema.SOURCE_SYSTEM).values(**values)
         self._connection.execute(statement, bound)
         self._changed += len(rows)
+
+    def _refresh_statistics(self) -> None:
+        """Before anything is read back: the states and numbers of a batch grow with its vouchers."""
+        if self._begun:
+            vouchers = self._sent.taken["voucher"]
+            refresh_statistics(self._connection, {**self._sent.taken, "claim_state": vouchers, "writeback_outbox": vouchers, "posting_batch": 1})
 
     def _move_watermarks(self) -> None:
         table = schema.watermark

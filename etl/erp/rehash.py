@@ -41,22 +41,26 @@ ALTERED = FrameSpec(
 )
 
 
-def altered_vouchers(engine: Engine, period: FiscalPeriod | None = None) -> pd.DataFrame:
+def altered_vouchers(engine: Engine, period: FiscalPeriod | None = None, *, except_batch: str = "") -> pd.DataFrame:
     """:data:`ALTERED`: vouchers of a fiscal period (default: all) of which a figure, text, line or dimension was changed.
+
+    ``except_batch`` leaves out a batch that was read back a moment ago.
 
     Reads five thousand vouchers at a time, in order of their key.
     """
     with reading(engine) as connection:
-        found = [_altered(connection, page) for page in _pages(connection, period)]
+        found = [_altered(connection, page) for page in _pages(connection, period, except_batch)]
     return pd.concat([ALTERED.empty(), *found], ignore_index=True) if found else ALTERED.empty()
 
 
-def _pages(connection: Connection, period: FiscalPeriod | None) -> Iterator[list[Any]]:
+def _pages(connection: Connection, period: FiscalPeriod | None, except_batch: str) -> Iterator[list[Any]]:
     """Vouchers page by page, resumed after the last claim, so that no page splits a claim or is read twice."""
     table = schema.voucher
     query = sa.select(table).order_by(*(table.c[name] for name in schema.VOUCHER_KEY))
     if period is not None:
         query = query.where(table.c.fiscal_year == period.year, table.c.fiscal_period == period.month)
+    if except_batch:
+        query = query.where(table.c.batch_id != except_batch)
     after = ""
     while page := connection.execute(query.where(table.c.claim_id > after).limit(PAGE)).all():
         last = page[-1].claim_id

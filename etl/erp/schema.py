@@ -73,6 +73,8 @@ posting_batch = sa.Table(
     sa.Column("voucher_count", sa.Integer, nullable=False, comment="Read back before the commit"),
     sa.Column("line_count", sa.Integer, nullable=False, comment="Read back before the commit"),
     sa.Column("created_at", instant(), nullable=False, comment="UTC"),
+    sa.Column("audit_seq", sa.BigInteger, comment="Entry of the audit log that announced the batch"),
+    sa.Column("audit_head", identifier(600), comment="Signed head of the audit log at that entry, canonical JSON"),
     comment="One row per transaction that posted vouchers",
 )
 

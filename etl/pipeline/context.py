@@ -18,15 +18,17 @@ import msgspec
 from sqlalchemy.engine import Connection, Engine
 
 from etl import __version__
+from etl.audit.log import AuditLog
 from etl.config.load import load_mappings
 from etl.config.mapping import Mappings
 from etl.config.settings import Settings
 from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
 from etl.erp.engine import open_engine, reading
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
+from etl.pipeline.audit import open_log, record_start
 from etl.store.ledger import Kind, Ledger
 from etl.store.raw import RawStore
 from etl.store.work import WorkFolder
@@ -93,6 +95,11 @@ class Run:
         ledger = Ledger.open(self.settings.ledger_url.get_secret_value())
         self._open.append(ledger)
         return ledger
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log of this home."""
+        return open_log(self.settings)
 
     @cached_property
     def erp_engine(self) -> Engine:
@@ -192,7 +199,7 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
     mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
     moment = now or datetime.now(UTC)
     now_ms = int(moment.timestamp() * 1000)
-    for name in ("raw", "reports", "logs", "quarantine", "work"):
+    for name in ("raw", "reports", "logs", "quarantine", "work", "audit"):
         (settings.home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     run_id = ledger.start_run(
@@ -205,6 +212,12 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
     run.work.write_value("run", identity)
     run.__dict__["ledger"] = ledger
     run._open.append(ledger)
+    try:
+        record_start(run, mappings, suites)
+    except EtlError as error:
+        ledger.stop_run(run_id, error)
+        run.close()
+        raise
     return run
 
 

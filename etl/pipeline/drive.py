@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from etl.config.settings import Settings
 from etl.errors import EtlError
+from etl.pipeline.audit import record_end
 from etl.pipeline.context import Run, begin, peak_rss_mb
 from etl.pipeline.run import STEPS, Outcome, close_run
 from etl.store.ledger import Kind
@@ -39,6 +40,7 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
         return close_run(run, stopped)
     except BaseException as error:  # also an interrupted run must not stay "running" for ever
         run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())
+        record_end(run)
         raise
     finally:
         run.close()

@@ -14,6 +14,7 @@ from etl.pipeline.drive import Steps, drive
 from etl.pipeline.extract import Extracted
 from etl.pipeline.post import Posted
 from etl.pipeline.run import Outcome, check_ledger
+from etl.pipeline.sent import Sent
 from etl.pipeline.transform import Counted
 
 
@@ -25,6 +26,7 @@ def check_only(run: Run) -> None:
     """
     run.work.write_value("extracted", Extracted({}, [], {}, 0))
     run.work.write_value("counted", Counted({}, 0, 0))
+    run.work.write_value("sent", Sent())
     run.work.write_value("posted", Posted("", 0, 0))
     check_ledger(run)
 

@@ -11,9 +11,13 @@ import pandas as pd
 from etl import __version__
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
 from etl.frames import REJECTS
+from etl.pipeline.audit import Decided, recorded_posting
 from etl.pipeline.context import Run
 from etl.pipeline.extract import Extracted
+from etl.pipeline.sent import SentSums
 from etl.steps.map_fields import MappedClaims
+
+_NOT_POSTED = {"entries", "rejects", "findings", "budget_lines"}
 
 
 class Posted(msgspec.Struct):
@@ -33,35 +37,48 @@ def load(run: Run) -> Posted:
     """
     with run.step("load") as facts:
         extracted = run.work.read_value("extracted", Extracted)
-        batch = PostingBatch(
-            batch_id=run.run_id,
-            run_id=run.run_id,
-            created_at=datetime.now(UTC),
-            business_date=run.identity.run_day,
-            chunks=_chunks(run),
-            watermarks=extracted.watermarks,
-            number_template=run.settings.voucher_number_template,
-            mapping_sha256=run.identity.mapping_sha256,
-            expectations_sha256=run.identity.suites_sha256,
-            package_version=__version__,
-        )
-        receipt: LoadReceipt = run.sink.post(batch)
+        sums = SentSums()
+        created_at = datetime.now(UTC)
+        with recorded_posting(run, run.run_id, created_at=created_at, decided=_decided(run)) as head:
+            batch = PostingBatch(
+                batch_id=run.run_id,
+                run_id=run.run_id,
+                created_at=created_at,
+                business_date=run.identity.run_day,
+                chunks=_chunks(run, sums),
+                watermarks=extracted.watermarks,
+                number_template=run.settings.voucher_number_template,
+                mapping_sha256=run.identity.mapping_sha256,
+                expectations_sha256=run.identity.suites_sha256,
+                package_version=__version__,
+                audit_seq=head.seq if head else None,
+                audit_head=head.text if head else None,
+            )
+            receipt: LoadReceipt = run.sink.post(batch)
         posted = Posted(receipt.batch_id if receipt.vouchers else "", receipt.vouchers, receipt.lines)
+        run.work.write_value("sent", sums.sent())
         run.work.write_value("posted", posted)
         facts.rows_in = facts.rows_out = receipt.vouchers
     return posted
 
 
-def _chunks(run: Run) -> Iterator[PostingChunk]:
+def _chunks(run: Run, sums: SentSums) -> Iterator[PostingChunk]:
+    for number in run.work.chunks("map_fields"):
+        chunk = accepted_chunk(run, number)
+        sums.add(chunk)
+        yield chunk
+        del chunk  # or two chunks would be in memory while the next one is read
+
+
+def _decided(run: Run) -> Iterator[Decided]:
     for chunk in run.work.chunks("map_fields"):
-        yield accepted_chunk(run, chunk)
+        yield *decided_chunk(run, chunk), run.work.read_frame("stage", chunk, "known")
 
 
-def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
-    """One chunk with budget and validation applied: refused entries lose their vouchers, their payments wait."""
-    frames = {name: run.work.read_frame("map_fields", chunk, name) for name in MappedClaims.__dataclass_fields__ if name not in {"findings", "budget_lines"}}
-    rejects = [frames["rejects"]]
-    entries = frames["entries"]
+def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Entries and rejects of one chunk with budget and validation applied: refused entries are not ready, their payments wait."""
+    rejects = [run.work.read_frame("map_fields", chunk, "rejects")]
+    entries = run.work.read_frame("map_fields", chunk, "entries")
     disposition = entries["disposition"].to_numpy().copy()
     for step in ("check_budget", "validate"):
         if chunk not in set(run.work.chunks(step)):
@@ -73,17 +90,24 @@ def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
     accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift"]), "claim_id"])
     waits = (entries["entry_kind"] == "PAYMENT") & (entries["form_type"] == "expense") & (disposition == "ready") & ~entries["claim_id"].isin(accrued)
     disposition[waits.to_numpy()] = "waiting"
-    entries = entries.assign(disposition=disposition)
-    keep = entries.loc[disposition == "ready", "entry_no"]
+    filled = [frame for frame in rejects if len(frame)]
+    refused_once = pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty()
+    return entries.assign(disposition=disposition), refused_once
+
+
+def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
+    """One chunk as it is posted: refused entries have lost their vouchers."""
+    entries, rejects = decided_chunk(run, chunk)
+    keep = entries.loc[entries["disposition"] == "ready", "entry_no"]
     own = {
         name: frame[frame["entry_no"].isin(keep)].reset_index(drop=True)
-        for name, frame in frames.items()
-        if name not in {"entries", "rejects"}
+        for name in MappedClaims.__dataclass_fields__
+        if name not in _NOT_POSTED
+        for frame in (run.work.read_frame("map_fields", chunk, name),)
     }
-    filled = [frame for frame in rejects if len(frame)]
     return PostingChunk(
         entries=entries,
-        rejects=pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty(),
+        rejects=rejects,
         commitments=run.work.read_frame("stage", chunk, "commitments"),
         **own,
     )

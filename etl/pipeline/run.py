@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from etl.errors import EtlError
+from etl.pipeline.audit import record_end
 from etl.pipeline.check import Checked, assert_green, reconcile
 from etl.pipeline.context import Run, peak_rss_mb
 from etl.pipeline.decide import check_budgets, validate_entries
@@ -79,7 +80,8 @@ def judge(run: Run, stopped: EtlError | None) -> tuple[Verdict, str]:
 
 
 def write_run_report(run: Run) -> ReportFiles:
-    """The report files of the run."""
+    """The report files of the run, after its end was written into the audit log."""
+    record_end(run)
     with run.step("report"):
         return write_report(
             run.ledger, run.erp_engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from etl.erp.outbox import Outcome, Status
 from etl.hesi.vouchers import VoucherNumber, WriteBack, write_numbers
+from etl.pipeline.audit import record_numbers
 from etl.pipeline.context import Run
 
 _STATUS: dict[WriteBack, tuple[Status, str]] = {
@@ -16,23 +17,36 @@ _STATUS: dict[WriteBack, tuple[Status, str]] = {
     WriteBack.EMPTY: ("FAILED", "an empty number would delete Hesi's number"),
     WriteBack.REFUSED: ("RETRY", "Hesi refused the number"),
 }
+_STORED_AT_ONCE = 500
 
 
 def write_back(run: Run) -> dict[str, int]:
-    """Sends every due number in small batches; results are stored batch by batch. Returns results by status."""
+    """Sends every due number in small batches; returns results by status.
+
+    Results are stored every :data:`_STORED_AT_ONCE` numbers, and before an outage ends the step. A number whose result was not
+    stored is sent again by the next run, which changes nothing in Hesi.
+    """
     with run.step("write_back") as facts:
         due = run.sink.outbox.pending()
-        numbers = [VoucherNumber(row.claim_id, row.voucher_number, row.voucher_created_ms, row.fiscal_period) for row in due]
+        written = {row.claim_id: row.voucher_number for row in due}
+        numbers = (VoucherNumber(row.claim_id, row.voucher_number, row.voucher_created_ms, row.fiscal_period) for row in due)
         results: Counter[str] = Counter()
         batch: list[Outcome] = []
-        for result in write_numbers(run.client, numbers, batch_size=run.settings.write_back_batch):
-            status, reason = _STATUS[result.outcome]
-            results[status] += 1
-            batch.append(Outcome(result.flow_id, status, reason))
-            if len(batch) >= run.settings.write_back_batch:
-                run.sink.outbox.mark(batch, at=datetime.now(UTC))
-                batch = []
-        run.sink.outbox.mark(batch, at=datetime.now(UTC))
-        facts.rows_in, facts.rows_out = len(numbers), results["DONE"]
-        facts.held = len(numbers) - results["DONE"]
+        try:
+            for result in write_numbers(run.client, numbers, batch_size=run.settings.write_back_batch):
+                status, reason = _STATUS[result.outcome]
+                results[status] += 1
+                batch.append(Outcome(result.flow_id, status, reason))
+                if len(batch) >= _STORED_AT_ONCE:
+                    _store(run, batch, written)
+                    batch = []
+        finally:
+            _store(run, batch, written)
+        facts.rows_in, facts.rows_out = len(due), results["DONE"]
+        facts.held = len(due) - results["DONE"]
     return dict(results)
+
+
+def _store(run: Run, outcomes: list[Outcome], written: dict[str, str]) -> None:
+    run.sink.outbox.mark(outcomes, at=datetime.now(UTC))
+    record_numbers(run, [[outcome.claim_id, written[outcome.claim_id], outcome.status, outcome.reason] for outcome in outcomes])

@@ -19,7 +19,7 @@ def summary(style: VoucherStyle, template: str, **values: str) -> str:
     code = values.get("code", "")
     names = dict.fromkeys(("claimant", "payee", "fee", "more", "offset", "fx", "code", "title"), "")
     text = template.format(**{**names, **values})
-    text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
+    text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text)).strip(" ")
     if _length(text, style) <= style.summary_limit:
         return text
     tail = f" {code}" if code and text.endswith(code) else ""

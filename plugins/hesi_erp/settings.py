@@ -52,16 +52,20 @@ def _variables() -> dict[str, Any]:
         raise ConfigError(f'Variable {VARIABLE}: expected a JSON object like {{"HESI_ERP_START": "2026-01-01"}}, found {type(values).__name__}')
     fields = {field.alias: name for name, field in Settings.model_fields.items()}
     problems = [f"{name}: no such setting; docs/settings.md lists them all" for name in values if name not in fields]
-    problems += [f"{name}: a secret; put it into a Connection" for name in values if fields.get(name) in Settings.SECRET_FIELDS]
+    problems += [f"{name}: a secret; it belongs in a Connection or the environment" for name in values if fields.get(name) in Settings.SECRET_FIELDS]
     if problems:
         raise ConfigError(f"Variable {VARIABLE} is wrong:", problems=tuple(problems))
     return dict(values)
 
 
 def _secret_texts(settings: Settings) -> list[str]:
+    from pydantic import SecretStr
     from sqlalchemy.engine import make_url
 
-    texts = [settings.app_key.get_secret_value(), settings.app_security.get_secret_value()]
-    for url in (settings.erp_url.get_secret_value(), settings.ledger_url.get_secret_value()):
-        texts.append(str(make_url(url).password or "") if url else "")
+    texts = []
+    for name in settings.SECRET_FIELDS:
+        text = getattr(settings, name)
+        text = text.get_secret_value() if isinstance(text, SecretStr) else str(text or "")
+        # Of a database address only the password is secret; masking all of it would hide which database is meant.
+        texts.append(str(make_url(text).password or "") if "://" in text else text)
     return [text for text in texts if text]

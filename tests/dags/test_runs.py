@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,16 +109,18 @@ def test_only_manifests_travel_between_tasks(nightly: DagRun) -> None:
 
 
 def test_neither_the_secret_nor_a_token_is_in_any_xcom_log_database_or_report(
-    airflow: Path, world: World, nightly: DagRun, capfd: pytest.CaptureFixture[str], dag_bag: Any
+    airflow: Path, world: World, nightly: DagRun, dag_bag: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     again = run_dag(dag_bag, "claims_incremental")
-    printed = capfd.readouterr()
-    assert "step_finished" in printed.out + printed.err
+    printed = caplog.text + "".join(capfd.readouterr())
+    assert "step_finished" in printed
+    assert "token_issued" in printed
     tokens = {call.query["accessToken"] for call in world.hesi.requests if "accessToken" in call.query}
     assert tokens
     for secret in [CANARY_SECRET, *tokens]:
         for needle in {secret, quote(secret, safe="")}:
-            assert needle not in printed.out + printed.err
+            assert needle not in printed
             assert not [text for run in (nightly, again) for text in xcoms(run).values() if needle in text]
             for folder in (airflow, world.erp.parent):
                 assert [path for path in folder.rglob("*") if path.is_file() and needle.encode() in path.read_bytes()] == []

@@ -99,7 +99,7 @@ def test_the_variable_takes_neither_unknown_names_nor_secrets(monkeypatch: pytes
         airflow_settings()
     assert refused.value.problems == (
         "HESI_ERP_OVERLAP: no such setting; docs/settings.md lists them all",
-        "HESI_APP_SECURITY: a secret; put it into a Connection",
+        "HESI_APP_SECURITY: a secret; it belongs in a Connection or the environment",
     )
     assert "hush-hush" not in str(refused.value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ Begin = Callable[[], str]
 
 
 @pytest.fixture
-def begin(airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+def begin(airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Runs the `begin` task of one DAG run, as often as it is called; gives the run id it hands on."""
     from airflow.sdk.execution_time.context import set_current_context
 
@@ -29,7 +29,7 @@ def begin(airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         with set_current_context(context):
             return str(tasks.begin.function("reconcile")["run_id"])
 
-    yield call
+    return call
 
 
 def test_a_second_try_of_begin_hands_on_the_run_of_the_first(begin: Begin) -> None:

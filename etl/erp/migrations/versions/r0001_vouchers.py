@@ -19,7 +19,8 @@ _OPEN = sa.text("state <> 'posted'")
 
 def upgrade() -> None:
     """Forward only: a downgrade would give up posted vouchers."""
-    _batches_and_vouchers()
+    _batches()
+    _vouchers()
     _lines()
     _details()
     _claim_states()
@@ -54,7 +55,7 @@ def _where_cheap(key: sa.ForeignKeyConstraint) -> sa.ForeignKeyConstraint:
 
 
 
-def _batches_and_vouchers() -> None:
+def _batches() -> None:
     op.create_table(
         "posting_batch",
         sa.Column("batch_id", identifier(64), nullable=False),
@@ -67,6 +68,9 @@ def _batches_and_vouchers() -> None:
         sa.Column("created_at", instant(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id"),
     )
+
+
+def _vouchers() -> None:
     op.create_table(
         "voucher",
         *_key()[:2],

@@ -1,0 +1,1 @@
+"""An append-only log of every decision: chained, signed, and comparable with two other places that hold its heads."""

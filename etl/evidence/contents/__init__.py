@@ -1,0 +1,1 @@
+"""What goes into a pack, one module per question."""

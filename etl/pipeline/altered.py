@@ -1,0 +1,39 @@
+"""Posted vouchers read again: a row somebody changed by hand in the database is named."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from etl.erp.rehash import altered_vouchers
+from etl.frames import FINDINGS
+from etl.periods import FiscalPeriod
+from etl.pipeline.context import Run
+
+RULE = "VOUCHER_ALTERED"
+
+
+def altered_findings(run: Run) -> pd.DataFrame:
+    """Findings: vouchers of the run's month and the month before that are no longer what was posted.
+
+    What this run posted itself was read back inside its transaction. Runs between two nights look at nothing: the night does.
+    Older months are read by ``hesi-erp audit check --all``.
+    """
+    if run.identity.kind in {"incremental", "replay"}:
+        return FINDINGS.empty()
+    now = FiscalPeriod.of(run.identity.run_day)
+    before = FiscalPeriod(now.year - (now.month == 1), (now.month - 2) % 12 + 1)
+    return _findings(pd.concat([altered_vouchers(run.sink.engine, period, except_batch=run.run_id) for period in (before, now)], ignore_index=True))
+
+
+def _findings(altered: pd.DataFrame) -> pd.DataFrame:
+    return FINDINGS.from_rows(
+        [
+            (
+                row.claim_id, row.claim_code, RULE,
+                f"voucher {row.company_code} {row.voucher_word}-{row.voucher_no} ({row.entry_kind}) was changed after it was posted: "
+                f"posted as {row.posted_sha256[:12]}, now {row.found_sha256[:12]}",
+                0, "",
+            )
+            for row in altered.itertuples(index=False)
+        ]
+    )
