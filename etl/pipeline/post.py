@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from etl import __version__
@@ -73,8 +76,12 @@ def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
     accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift"]), "claim_id"])
     waits = (entries["entry_kind"] == "PAYMENT") & (entries["form_type"] == "expense") & (disposition == "ready") & ~entries["claim_id"].isin(accrued)
     disposition[waits.to_numpy()] = "waiting"
+    revisions = frames["vouchers"][~frames["vouchers"]["entry_no"].isin(entries["entry_no"])]
+    stays = _paid_and_refused(run, chunk, entries, disposition, revisions)
+    disposition[entries["claim_id"].isin(stays).to_numpy() & (entries["entry_kind"] == "EXPENSE").to_numpy()] = "drift"
+    rejects = [frame.assign(disposition=frame["disposition"].mask(frame["claim_id"].isin(stays) & (frame["entry_kind"] == "EXPENSE"), "held")) for frame in rejects]
     entries = entries.assign(disposition=disposition)
-    keep = entries.loc[disposition == "ready", "entry_no"]
+    keep = {*entries.loc[disposition == "ready", "entry_no"], *revisions.loc[~revisions["claim_id"].isin(stays), "entry_no"]}
     own = {
         name: frame[frame["entry_no"].isin(keep)].reset_index(drop=True)
         for name, frame in frames.items()
@@ -87,3 +94,15 @@ def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
         commitments=run.work.read_frame("stage", chunk, "commitments"),
         **own,
     )
+
+
+def _paid_and_refused(run: Run, chunk: int, entries: pd.DataFrame, disposition: npt.NDArray[Any], revisions: pd.DataFrame) -> set[str]:
+    """Claims whose new version budget or validation refused after money had left: the posted accrual stays (rule 3)."""
+    refused = entries.loc[(entries["entry_kind"] == "EXPENSE").to_numpy() & np.isin(disposition, ["rejected", "held"]), "claim_id"]
+    if revisions.empty or refused.empty:
+        return set()
+    known = run.work.read_frame("stage", chunk, "known")
+    paid = known.loc[(known["state"] == "posted") & (known["entry_kind"] == "PAYMENT"), "claim_id"]
+    later = {row.claim_id for row in revisions.itertuples(index=False)} & set(refused) & set(paid)
+    mapped = run.work.read_frame("map_fields", chunk, "entries")
+    return later - set(mapped.loc[(mapped["entry_kind"] == "EXPENSE") & mapped["disposition"].isin(["rejected", "held"]), "claim_id"])
