@@ -145,7 +145,8 @@ STAGED_PAYEES = _spec(
     "one settlement: a payPlan row, or the single payee",
     "claim part_no",
     "claim:int64 part_no:int64 payee_id:str amount_minor:int64 foreign_minor:int64 foreign_currency:str rate:str paid_ms:int64 "
-    "trade_no:str returned_ms:int64 planned:bool source_sha256:str",
+    "trade_no:str returned_ms:int64 payable:bool source_sha256:str",
+    payable="whether the row is part of what is owed: every payPlan row, or the last attempt to pay the single payee",
     returned_ms="when the bank sent the money back (退票), NO_INSTANT where it did not",
 )
 ENTRIES = _spec(

@@ -398,7 +398,7 @@ class _Rows:
             trade = row_trade or ("" if len(plan) > 1 else _trade_no(logs))
             content = (form.code, payee, amount, foreign_minor, foreign_currency, paid // 1000, form.paymentAccountId)
             self.payees.append(
-                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, returned.get(trade, NO_INSTANT), planned, _digest(content))
+                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, returned.get(trade, NO_INSTANT), planned or number == len(plan), _digest(content))
             )
         return payable
 
