@@ -145,7 +145,9 @@ STAGED_PAYEES = _spec(
     "one settlement: a payPlan row, or the single payee",
     "claim part_no",
     "claim:int64 part_no:int64 payee_id:str amount_minor:int64 foreign_minor:int64 foreign_currency:str rate:str paid_ms:int64 "
-    "trade_no:str planned:bool source_sha256:str",
+    "trade_no:str returned_ms:int64 payable:bool source_sha256:str",
+    payable="whether the row is part of what is owed: every payPlan row, or the last attempt to pay the single payee",
+    returned_ms="when the bank sent the money back (退票), NO_INSTANT where it did not",
 )
 ENTRIES = _spec(
     "entries",
@@ -157,7 +159,7 @@ ENTRIES = _spec(
     entry_no="number of the entry, unique within a run",
     amount_minor="source amount in the base currency: expenseMoney for accruals, money moved for payments (rule 29)",
     event_day="day the event happened: approval, payment, receipt; kept as original_date",
-    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift (posted, source moved) | gone (open, no longer due)",
+    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift (posted, source moved) | gone (open, no longer due) | returned (posted payment the bank sent back) | reversed | corrected",
     source_sha256="hash of everything in the source that this voucher depends on",
     raw_ref="page file and item index of the raw claim",
 )
@@ -166,9 +168,11 @@ VOUCHERS = _spec(
     "one voucher of a ready entry",
     "entry_no",
     "entry_no:int64 claim_id:str claim_code:str entry_kind:str company_code:str book_code:str part_no:int64 revision:int64 "
-    "claim_version:int64 voucher_word:str voucher_day:int32 original_day:int32 fiscal_year:int64 fiscal_period:int64 "
+    "claim_version:int64 reverses_revision:int64 voucher_word:str voucher_day:int32 original_day:int32 fiscal_year:int64 fiscal_period:int64 "
     "attachment_count:int64 maker:str summary:str base_currency:str total_minor:int64 source_sha256:str",
     total_minor="sum of the debits, base currency",
+    revision="our own vouchers of the key counted from 0; a voucher whose entry_no is no entry undoes or corrects another",
+    reverses_revision="revision this red voucher undoes, -1 otherwise",
     fiscal_period="1 to 12",
 )
 VOUCHER_LINES = _spec(

@@ -85,10 +85,11 @@ class PayPlanRow(Struct, gc=False):
 
 class LogAttributes(Struct, gc=False):
     channelTradeNo: Text = None
+    failureReason: Text = None
 
 
 class Log(Struct, gc=False):
-    """One approval-log entry; only its action, time and bank batch matter here."""
+    """One approval-log entry; only its action, time, bank batch and what the bank said matter here."""
 
     action: Text = None
     time: Instant = None

@@ -180,6 +180,12 @@ class Payables(Strict):
     suppliers: list[ValueMap] = Field(default_factory=list, description="Supplier codes by payee id or name")
     employee_dimension: Code = Field("employee", description="dim_type that names the employee who is owed or owes")
     supplier_dimension: Code = Field("supplier", description="dim_type that names the supplier who is owed or owes")
+    overpaid_employee: Code | None = Field(None, description="Account of what an employee was paid too much, e.g. 1221.02; absent = stays on the payable")
+    overpaid_supplier: Code | None = Field(None, description="Account of what a supplier was paid too much, e.g. 1123; absent = stays on the payable")
+
+    def overpaid(self, dim_type: str) -> str | None:
+        """Account of an overpayment to a counterparty of this dimension."""
+        return self.overpaid_employee if dim_type == self.employee_dimension else self.overpaid_supplier
 
 
 class CompanyPaid(Strict):
@@ -220,13 +226,18 @@ class InputVat(Strict):
 
     rules: Code = Field(description="Name of a file in vat/")
     account: Code = Field(description="Account of deductible input VAT, e.g. 2221.01.01")
+    transfer_out: Code | None = Field(None, description="Account that takes deducted tax back in a later year, e.g. 2221.01.05 进项税额转出")
     tax_codes: list[TaxCode] = Field(
         default_factory=list, description="Tax codes by rate; none = lines carry no tax code"
     )
 
 
+PLACEHOLDERS = ("claimant", "payee", "fee", "more", "offset", "fx", "code", "title", "date", "iso_date", "number")
+
+
 class Summaries(Strict):
-    """Templates of voucher summaries (摘要). Placeholders: claimant, payee, fee, more, offset, fx, code, title."""
+    """Templates of voucher summaries (摘要). Placeholders: claimant, payee, fee, more, offset, fx, code, title; of vouchers that
+    undo or correct another also date, iso_date and number of that one."""
 
     accrual_employee: str = Field(
         "{claimant}报销{fee}{more}{offset} {fx} {code}", description="Accrual owed to an employee"
@@ -238,13 +249,18 @@ class Summaries(Strict):
     payment_form: str = Field("付{title} {code}", description="Payment form without a claim")
     loan: str = Field("付{payee}借款 {code}", description="Advance paid out")
     receipt: str = Field("收{claimant}还款 {code}", description="Advance paid back")
+    reversal: str = Field("注销{date}{number}号凭证 {code}", description="Red voucher that undoes another")
+    restatement: str = Field("订正{date}{number}号凭证 {code}", description="Blue voucher that says the reversed one anew")
+    correction: str = Field("更正{date}{number}号凭证 {code}", description="Blue voucher that corrects an earlier fiscal year")
+    overpayment: str = Field("应收{payee}退款 {code}", description="Reclassification of what was paid too much")
+    returned_payment: str = Field("银行退票 冲{date}{number}号凭证 {code}", description="Red payment voucher: the bank sent the money back")
     more: str = Field("等", description="Text of {more}: the claim has several fee types")
     offset: str = Field("冲借款", description="Text of {offset}: an advance is written off")
 
     @field_validator("*")
     @classmethod
     def _placeholders(cls, value: str) -> str:
-        names = ("claimant", "payee", "fee", "more", "offset", "fx", "code", "title")
+        names = PLACEHOLDERS
         try:
             value.format(**dict.fromkeys(names, "x"))
         except (KeyError, IndexError, ValueError):
@@ -363,6 +379,9 @@ class CompanyMapping(Strict):
             ("payables.employee", self.payables.employee),
             ("payables.supplier", self.payables.supplier),
             ("payables.other_individual", self.payables.other_individual),
+            ("payables.overpaid_employee", self.payables.overpaid_employee),
+            ("payables.overpaid_supplier", self.payables.overpaid_supplier),
+            ("input_vat.transfer_out", self.input_vat.transfer_out if self.input_vat else None),
             ("company_paid.account", self.company_paid.account if self.company_paid else None),
             ("loans.employee", self.loans.employee),
             ("loans.supplier", self.loans.supplier),

@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     write_back_batch: int = Field(
         50, ge=1, le=100, alias="HESI_ERP_WRITE_BACK_BATCH", description="Voucher numbers per write-back call"
     )
+    reversals: str = Field(
+        "auto",
+        pattern="^(auto|propose)$",
+        alias="HESI_ERP_REVERSALS",
+        description="auto: a posted claim that changed is reversed and posted anew; propose: it is listed until `hesi-erp accept` takes it",
+    )
     voucher_number_template: str = Field(
         "{voucher_word}-{voucher_no}",
         alias="HESI_ERP_VOUCHER_NUMBER_TEMPLATE",

@@ -62,7 +62,7 @@ def open_entries(connection: Connection) -> pd.DataFrame:
     names = [name for name in OPEN_ENTRIES.columns if name != "amount_minor"]
     query = (
         sa.select(*(state.c[name] for name in names), state.c.amount)
-        .where(state.c.state != "posted", state.c.state != "skipped")
+        .where(state.c.state.in_(("held", "rejected", "waiting")))
         .order_by(state.c.claim_id, state.c.entry_kind, state.c.part_no)
     )
     columns = _columns(connection.execute(query), (*names, "amount"))

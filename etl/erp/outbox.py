@@ -105,6 +105,19 @@ def _status_now(row: Any) -> tuple[str, str]:
     return row.outbox_status, row.reason
 
 
+def forget(claim_id: str) -> sa.Delete:
+    """Removes the row of a reversed voucher before its successor's is written."""
+    table = schema.writeback_outbox
+    return table.delete().where(table.c.claim_id == claim_id, table.c.source_system == schema.SOURCE_SYSTEM)
+
+
+def withdraw(claim_id: str, at: datetime) -> sa.Update:
+    """A number not sent yet is not sent any more; one already in Hesi stays until the next revision overwrites it."""
+    table = schema.writeback_outbox
+    mine = table.c.claim_id == claim_id, table.c.source_system == schema.SOURCE_SYSTEM, table.c.status.in_(_UNSENT)
+    return table.update().where(*mine).values(status="BLOCKED", reason="the voucher is reversed", updated_at=at)
+
+
 class Outbox:
     """The outbox of one ERP database."""
 

@@ -27,7 +27,8 @@ class PostingChunk:
     """Some claims with everything map_fields made of them; every frame as its spec in :mod:`etl.frames` says.
 
     ``entries`` holds *all* entries of its claims, whatever their disposition: an open entry or reject of these claims that
-    is not repeated here, or is ``gone``, is no longer due and is removed. Voucher frames hold at least the ready entries.
+    is not repeated here, or is ``gone``, is no longer due and is removed. Voucher frames hold at least the ready entries;
+    a voucher whose ``entry_no`` is none of theirs undoes (``reverses_revision``) or corrects one that is posted.
     """
 
     entries: pd.DataFrame

@@ -21,6 +21,7 @@ from etl.erp.rows import Selection, select, voucher_tables
 from etl.erp.statistics import refresh_statistics
 from etl.erp.storable import storable
 from etl.erp.writer import writer_for
+from etl.errors import AnotherRunActive
 from etl.frames import FrameSpec, day_number
 
 
@@ -54,13 +55,17 @@ class Posting:
         known = lookup.known_states(self._connection, claim_ids) if claim_ids else states.nothing_known()
         posted = known[known["posted"]]
         ready = chunk.entries[chunk.entries["disposition"] == "ready"]
-        repeated = ready.merge(posted[states.ENTRY], on=states.ENTRY)["entry_no"]
+        revisions = chunk.vouchers[~chunk.vouchers["entry_no"].isin(chunk.entries["entry_no"])]
+        undone = revisions.loc[revisions["reverses_revision"] >= 0]
+        standing = posted[~states.member(posted, undone, states.ENTRY)]
+        repeated = ready.merge(standing[states.ENTRY], on=states.ENTRY)["entry_no"]
         self._already_posted += len(repeated)
         new = ready[~ready["entry_no"].isin(repeated)]
         _accruals_come_first(new, posted)
-        if len(new):
-            self._post(chunk, new)
-        self._update_states(chunk, known, claim_ids)
+        if len(new) or len(revisions):
+            self._post(chunk, new, revisions)
+        self._undo(undone)
+        self._update_states(chunk, known, claim_ids, standing)
 
     def finish(self) -> LoadReceipt:
         """Watermarks, the batch's counts and the proof of what was written.
@@ -94,8 +99,8 @@ class Posting:
             changed_rows=self._changed,
         )
 
-    def _post(self, chunk: PostingChunk, new: pd.DataFrame) -> None:
-        selection = select(chunk, new["entry_no"].to_numpy())
+    def _post(self, chunk: PostingChunk, new: pd.DataFrame, revisions: pd.DataFrame) -> None:
+        selection = select(chunk, np.concatenate([new["entry_no"].to_numpy(), revisions["entry_no"].to_numpy()]))
         self._begin_batch()
         numbers = self._numbering.assign(selection.vouchers)
         tables = voucher_tables(selection, numbers=numbers, batch_id=self._batch.batch_id)
@@ -104,9 +109,29 @@ class Posting:
             self._sent.taken[name] += self._writer.insert(schema.metadata.tables[name], rows)
         self._queue_numbers(selection, new, numbers)
 
+    def _undo(self, undone: pd.DataFrame) -> None:
+        """A posted voucher becomes REVERSED only here, together with the red voucher that reverses it."""
+        table = schema.voucher
+        for row in undone.to_dict("records"):
+            key = {name: row[name] for name in ("claim_id", "entry_kind", "company_code", "book_code", "part_no")}
+            found = [table.c[name] == value for name, value in key.items()]
+            done = self._connection.execute(
+                table.update()
+                .where(*found, table.c.source_system == schema.SOURCE_SYSTEM, table.c.revision == row["reverses_revision"], table.c.status == "POSTED")
+                .values(status="REVERSED")
+            )
+            if done.rowcount != 1:
+                raise AnotherRunActive(f"claim {row['claim_code']}: expected revision {row['reverses_revision']} of its {row['entry_kind']} voucher to stand, another run reversed it; run again")
+            if row["entry_kind"] == "EXPENSE":
+                self._connection.execute(outbox.withdraw(row["claim_id"], self._at))
+
     def _queue_numbers(self, selection: Selection, new: pd.DataFrame, numbers: Ints) -> None:
+        own = selection.vouchers["entry_no"].isin(new["entry_no"]).to_numpy()
+        again = selection.vouchers.loc[own & (selection.vouchers["revision"] > 0).to_numpy() & (selection.vouchers["entry_kind"] == "EXPENSE").to_numpy(), "claim_id"]
+        for claim_id in again:  # the new number takes the place of the reversed one (accounting-rules 27)
+            self._connection.execute(outbox.forget(claim_id))
         rows = outbox.outbox_rows(
-            selection.vouchers, new, numbers, template=self._batch.number_template, created_at=self._batch.created_at
+            selection.vouchers[own].reset_index(drop=True), new, numbers[own], template=self._batch.number_template, created_at=self._batch.created_at
         )
         self._changed += self._writer.insert(schema.writeback_outbox, rows)
 
@@ -146,9 +171,9 @@ class Posting:
         )
         return int(self._connection.execute(query).scalar() or 0)
 
-    def _update_states(self, chunk: PostingChunk, known: pd.DataFrame, claim_ids: list[str]) -> None:
+    def _update_states(self, chunk: PostingChunk, known: pd.DataFrame, claim_ids: list[str], standing: pd.DataFrame) -> None:
         entries = chunk.entries
-        self._apply(schema.claim_state, states.STATE_ROWS, states.state_changes(entries, known), loaded=True)
+        self._apply(schema.claim_state, states.STATE_ROWS, states.state_changes(entries, known, standing), loaded=True)
         if len(known):
             self._move_states(entries, known, claim_ids)
         rejects = self._stored(schema.claim_reject, states.REJECT_ROWS, claim_ids)

@@ -122,7 +122,7 @@ def _vouchers(frame: pd.DataFrame, numbers: Ints, batch_id: str) -> pa.Table:
             "voucher_no": pa.array(numbers),
             "voucher_date": arrow.days(frame["voucher_day"]),
             "original_date": arrow.days(frame["original_day"]),
-            "reverses_revision": arrow.constant(None, size).cast(pa.int64()),
+            "reverses_revision": pa.array(frame["reverses_revision"].to_numpy(), mask=(frame["reverses_revision"] < 0).to_numpy()),
             "status": arrow.constant("POSTED", size),
             "batch_id": arrow.constant(batch_id, size),
         }

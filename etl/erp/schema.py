@@ -214,7 +214,7 @@ claim_state = sa.Table(
     sa.Column("updated_at", instant(), comment="Hesi's updateTime of the version this row was written for, UTC"),
     sa.Column("loaded_at", instant(), nullable=False, comment="UTC"),
     sa.PrimaryKeyConstraint(*STATE_KEY),
-    sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped')", name="state"),
+    sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped', 'reversed')", name="state"),
     sa.Index("ix_claim_state_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN, mssql_where=_OPEN),
     comment="Where every entry of every claim stands",
 )

@@ -66,14 +66,15 @@ class Changes:
         return len(self.write) + self.gone
 
 
-def state_changes(entries: pd.DataFrame, known: pd.DataFrame) -> Changes:
+def state_changes(entries: pd.DataFrame, known: pd.DataFrame, standing: pd.DataFrame) -> Changes:
     """claim_state rows of entries that are new or stand elsewhere than before; posted rows are never touched here.
 
     Args:
         entries: ENTRIES of whole claims, ready entries being posted in this transaction.
         known: what is stored for these claims.
+        standing: the posted ones among them that this transaction does not reverse.
     """
-    dispositions = entries["disposition"].map({"ready": "posted"}).fillna(entries["disposition"]).astype("str")
+    dispositions = entries["disposition"].map({"ready": "posted", "corrected": "posted"}).fillna(entries["disposition"]).astype("str")
     rows = STATE_ROWS.frame(
         {
             **{name: entries[name] for name in STATE_ROWS.columns if name in entries},
@@ -82,10 +83,11 @@ def state_changes(entries: pd.DataFrame, known: pd.DataFrame) -> Changes:
             "updated_ms": entries["source_updated_ms"],
         }
     )
-    settled = rows["state"].isin(["unchanged", "drift"]) | _member(rows, known[known["posted"]], ENTRY)
+    corrected = (entries["disposition"] == "corrected").to_numpy()
+    settled = rows["state"].isin(["unchanged", "drift", "returned"]) | (member(rows, standing, ENTRY) & ~corrected)
     rows = rows[~settled]
     compared = ["state", "source_sha256", "hesi_state", "hesi_voucher_no", "amount_minor", "currency", "company_code"]
-    stale = known[~known["posted"] & ~_member(known, entries, ENTRY)]
+    stale = known[~known["posted"] & ~member(known, entries, ENTRY)]
     return _changes(_differing(rows, known, key=ENTRY, compared=compared), stored=known, gone=stale, key=ENTRY)
 
 
@@ -115,7 +117,7 @@ def reject_changes(entries: pd.DataFrame, rejects: pd.DataFrame, stored: pd.Data
     )
     compared = "form_type disposition step rule reason owner company_code currency amount_minor department_code due_day".split()
     unchanged = entries[entries["disposition"] == "unchanged"]
-    gone = stored[~_member(stored, rejects, KIND) & ~_member(stored, unchanged, KIND)]
+    gone = stored[~member(stored, rejects, KIND) & ~member(stored, unchanged, KIND)]
     return _changes(_differing(rows, stored, key=KIND, compared=compared), stored=stored, gone=gone, key=KIND)
 
 
@@ -137,7 +139,7 @@ def drift_changes(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFra
             "updated_ms": merged["source_updated_ms"],
         }
     )
-    ties = stored[_member(stored, entries[entries["disposition"] != "drift"], ENTRY)]
+    ties = stored[member(stored, entries[entries["disposition"] != "drift"], ENTRY)]
     compared = ["posted_amount_minor", "source_amount_minor", "cause", "currency"]
     return _changes(_differing(rows, stored, key=ENTRY, compared=compared), stored=stored, gone=ties, key=ENTRY)
 
@@ -155,7 +157,7 @@ def nothing_known() -> pd.DataFrame:
 
 
 def _changes(write: pd.DataFrame, *, stored: pd.DataFrame, gone: pd.DataFrame, key: list[str]) -> Changes:
-    replaced = write.loc[_member(write, stored, key), key]
+    replaced = write.loc[member(write, stored, key), key]
     return Changes(write, pd.concat([gone[key], replaced], ignore_index=True), len(gone))
 
 
@@ -170,7 +172,7 @@ def _differing(rows: pd.DataFrame, stored: pd.DataFrame, *, key: Sequence[str], 
     return rows[differs]
 
 
-def _member(rows: pd.DataFrame, others: pd.DataFrame, key: Sequence[str]) -> pd.Series:
+def member(rows: pd.DataFrame, others: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     """Whether each row's key is among the others."""
     if not len(rows) or not len(others):
         return pd.Series(data=False, index=rows.index)

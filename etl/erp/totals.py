@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -22,12 +23,32 @@ def state_totals(connection: Connection) -> list[tuple[str, str, str, str, Decim
     return [(row[0], row[1], row[2], row[3], _exact(row[4], row[2])) for row in connection.execute(query)]
 
 
-def posted_totals(connection: Connection) -> dict[tuple[str, str, str], Decimal]:
-    """Debits of all live vouchers by (entry_kind, company, base currency), added up from the lines."""
-    voucher, line = schema.voucher, schema.voucher_line
+def posted_totals(connection: Connection, parties: Sequence[str]) -> dict[tuple[str, str, str], Decimal]:
+    """Debits of all vouchers, net of reversals, by (entry_kind, company, base currency), added up from the lines.
+
+    A correction of an earlier year counts with the accruals by what it changes at the counterparties; a reclassification
+    moves nothing between source and ledger and is left out.
+
+    Args:
+        connection: of the ERP database.
+        parties: dimension types that name a counterparty.
+    """
+    voucher, line, dimension = schema.voucher, schema.voucher_line, schema.voucher_line_dimension
     columns = (voucher.c.entry_kind, voucher.c.company_code, voucher.c.base_currency)
-    query = sa.select(*columns, sa.func.sum(line.c.debit)).select_from(_voucher_lines()).group_by(*columns)
-    return {(row[0], row[1], row[2]): _exact(row[3], row[2]) for row in connection.execute(query)}
+    plain = voucher.c.entry_kind.not_in(("CORRECTION", "RECLASS"))
+    query = sa.select(*columns, sa.func.sum(line.c.debit)).select_from(_voucher_lines()).where(plain).group_by(*columns)
+    totals = {(row[0], row[1], row[2]): _exact(row[3], row[2]) for row in connection.execute(query)}
+    same = sa.and_(*(dimension.c[name] == line.c[name] for name in (*schema.VOUCHER_KEY, "line_no")), dimension.c.dim_type.in_(parties))
+    corrections = (
+        sa.select(voucher.c.company_code, voucher.c.base_currency, sa.func.sum(line.c.credit), sa.func.sum(line.c.debit))
+        .select_from(_voucher_lines().join(dimension, same))
+        .where(voucher.c.entry_kind == "CORRECTION")
+        .group_by(voucher.c.company_code, voucher.c.base_currency)
+    )
+    for company, currency, credit, debit in connection.execute(corrections):
+        key = ("EXPENSE", company, currency)
+        totals[key] = totals.get(key, Decimal(0)) + _exact(credit, currency) - _exact(debit, currency)
+    return totals
 
 
 def account_totals(connection: Connection, batch_id: str) -> dict[tuple[str, str, str, str], tuple[Decimal, Decimal]]:

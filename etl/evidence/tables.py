@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from etl.money import exponent
 
@@ -74,7 +74,7 @@ class _Hashed:
         self.sha256, self.size = hashlib.sha256(), 0
         self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 20)
 
-    def __enter__(self) -> _Hashed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

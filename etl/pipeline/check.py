@@ -37,7 +37,7 @@ def reconcile(run: Run) -> Checked:
     """
     with run.step("reconcile") as facts:
         drifts = run.read(totals_sql.drift_totals)
-        totals = tie_out(run.read(totals_sql.state_totals), run.read(totals_sql.posted_totals), drifts)
+        totals = tie_out(run.read(totals_sql.state_totals), run.read(totals_sql.posted_totals, _parties(run)), drifts)
         differences = [_total_text(total) for total in totals if total.difference]
         differences += source_problems(run)
         sent = run.work.read_value("sent", Sent)
@@ -57,6 +57,12 @@ def reconcile(run: Run) -> Checked:
         run.work.write_value("checked", checked)
         facts.rows_in = facts.rows_out = len(totals) + len(accounts)
     return checked
+
+
+def _parties(run: Run) -> list[str]:
+    """Dimension types that name a counterparty, over all companies."""
+    payables = [company.payables for company in run.mappings.companies]
+    return sorted({name for item in payables for name in (item.employee_dimension, item.supplier_dimension)})
 
 
 def _total_text(total: Total) -> str:

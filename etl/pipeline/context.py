@@ -48,6 +48,7 @@ class Identity(msgspec.Struct, frozen=True):
     cutoff_ms: int
     mapping_sha256: str
     suites_sha256: str
+    revise: bool = True  # reverse and restate posted accruals whose claim changed; False = propose only
 
 
 @dataclass
@@ -188,7 +189,7 @@ def open_client(settings: Settings) -> HesiClient:
     )
 
 
-def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False, now: datetime | None = None) -> Run:
+def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False, now: datetime | None = None, accept_revisions: bool = False) -> Run:
     """A new run: settings, mappings and suites are proved before anything is read.
 
     Raises:
@@ -207,7 +208,7 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
         package_version=__version__, source_host=urlsplit(settings.base_url).hostname or "",
         interval_to=moment - timedelta(seconds=settings.lag_seconds),
     )
-    identity = Identity(run_id, kind, full, local_day(now_ms), now_ms - settings.lag_seconds * 1000, mappings.sha256, suites.sha256)
+    identity = Identity(run_id, kind, full, local_day(now_ms), now_ms - settings.lag_seconds * 1000, mappings.sha256, suites.sha256, settings.reversals == "auto" or accept_revisions)
     run = Run(settings, identity)
     run.work.write_value("run", identity)
     run.__dict__["ledger"] = ledger

@@ -60,6 +60,9 @@ def validate_entries(run: Run) -> int:
         claims, lines = [], []
         for chunk in chunks:
             frames = {name: run.work.read_frame("map_fields", chunk, name) for name in ("entries", "vouchers", "voucher_lines", "line_dimensions")}
+            # Vouchers of no entry undo or correct posted ones: what they say was validated when it was first posted.
+            own = frames["entries"]["entry_no"]
+            frames |= {name: frames[name][frames[name]["entry_no"].isin(own)].reset_index(drop=True) for name in ("vouchers", "voucher_lines", "line_dimensions")}
             claims.append(slim_entries(frames["entries"], frames["vouchers"], frames["voucher_lines"], rules=rules))
             lines.append(slim_lines(frames["voucher_lines"], frames["vouchers"], frames["line_dimensions"], rules=rules))
         if not any(len(frame) for frame in claims):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from etl import __version__
@@ -87,18 +90,25 @@ def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         hit = entries["entry_no"].isin(refused.index).to_numpy() & (disposition == "ready")
         disposition[hit] = refused.reindex(entries["entry_no"].to_numpy()[hit]).to_numpy()
         rejects.append(run.work.read_frame(step, chunk, "rejects"))
-    accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift"]), "claim_id"])
+    accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift", "corrected"]), "claim_id"])
     waits = (entries["entry_kind"] == "PAYMENT") & (entries["form_type"] == "expense") & (disposition == "ready") & ~entries["claim_id"].isin(accrued)
     disposition[waits.to_numpy()] = "waiting"
+    stays = _paid_and_refused(run, chunk, entries, disposition)
+    accrual = (entries["entry_kind"] == "EXPENSE").to_numpy()
+    disposition[entries["claim_id"].isin(stays).to_numpy() & accrual] = "drift"
     filled = [frame for frame in rejects if len(frame)]
     refused_once = pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty()
-    return entries.assign(disposition=disposition), refused_once
+    waits_again = refused_once["claim_id"].isin(stays) & (refused_once["entry_kind"] == "EXPENSE")
+    return entries.assign(disposition=disposition), refused_once.assign(disposition=refused_once["disposition"].mask(waits_again, "held"))
 
 
 def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
-    """One chunk as it is posted: refused entries have lost their vouchers."""
+    """One chunk as it is posted: refused entries have lost their vouchers, and a claim whose change waits its revisions."""
     entries, rejects = decided_chunk(run, chunk)
-    keep = entries.loc[entries["disposition"] == "ready", "entry_no"]
+    vouchers = run.work.read_frame("map_fields", chunk, "vouchers")
+    revisions = vouchers[~vouchers["entry_no"].isin(entries["entry_no"])]
+    waits = entries.loc[(entries["entry_kind"] == "EXPENSE") & (entries["disposition"] == "drift"), "claim_id"]
+    keep = {*entries.loc[entries["disposition"] == "ready", "entry_no"], *revisions.loc[~revisions["claim_id"].isin(waits), "entry_no"]}
     own = {
         name: frame[frame["entry_no"].isin(keep)].reset_index(drop=True)
         for name in MappedClaims.__dataclass_fields__
@@ -111,3 +121,15 @@ def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
         commitments=run.work.read_frame("stage", chunk, "commitments"),
         **own,
     )
+
+
+def _paid_and_refused(run: Run, chunk: int, entries: pd.DataFrame, disposition: npt.NDArray[Any]) -> set[str]:
+    """Claims whose new version budget or validation refused after money had left: the posted accrual stays (rule 3)."""
+    before = entries["disposition"].to_numpy()
+    refused = entries.loc[(entries["entry_kind"] == "EXPENSE").to_numpy() & (before == "ready") & np.isin(disposition, ["rejected", "held"]), "claim_id"]
+    if refused.empty:
+        return set()
+    known = run.work.read_frame("stage", chunk, "known")
+    posted = known[known["state"] == "posted"]
+    accrued, paid = (set(posted.loc[posted["entry_kind"] == kind, "claim_id"]) for kind in ("EXPENSE", "PAYMENT"))
+    return set(refused) & accrued & paid

@@ -10,6 +10,7 @@ import msgspec
 import pandas as pd
 from msgspec import Raw
 
+from etl.erp.posted import last_revisions, live_vouchers
 from etl.errors import ControlTotalMismatch
 from etl.frames import NO_AMOUNT
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
@@ -17,7 +18,8 @@ from etl.payload import may_repeat_keys, page_items
 from etl.pipeline.context import Run
 from etl.pipeline.extract import Extracted
 from etl.reference import Invoice, Payee, Reference
-from etl.steps.map_fields import Known, MappedClaims, MappingContext, custom_paths, map_fields
+from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, custom_paths, map_fields
+from etl.steps.revise import PostedVoucher, continue_revisions, revise
 from etl.steps.stage import StagedClaims, stage
 
 CHUNK_CLAIMS = 5_000
@@ -94,8 +96,9 @@ def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Ref
         numbers[name] += 1
         run.raw.write(run.run_id, f"{run.attempt}-{name}-{chunk:05d}-{numbers[name]:05d}.json", body)
 
-    posted = set(known.loc[(known["state"] == "posted") & (known["entry_kind"] == "EXPENSE"), "claim_id"])
-    todo = staged.claims[staged.claims["due"] & ~staged.claims["claim_id"].isin(posted)]
+    posted = known[(known["state"] == "posted") & (known["entry_kind"] == "EXPENSE")]
+    same = staged.claims["claim_id"].isin(posted["claim_id"]) & staged.claims["source_sha256"].isin(posted["source_sha256"])
+    todo = staged.claims[staged.claims["due"] & ~same]
     packages = staged.write_offs.loc[staged.write_offs["claim"].isin(todo.index), "package_id"].drop_duplicates()
     owners |= read_loan_owners(run.client, [package for package in packages if package not in owners], keep)
     wanted = set(staged.payees["payee_id"]) | set(_platforms(run, staged))
@@ -128,7 +131,9 @@ def read_staged(run: Run, chunk: int) -> StagedClaims:
 def known_entries(known: pd.DataFrame) -> dict[tuple[str, str, int], Known]:
     """What the ERP knows, keyed for the mapping."""
     return {
-        (row.claim_id, row.entry_kind, row.part_no): Known(row.state, row.source_sha256, row.claim_code, row.company_code, row.currency, row.amount_minor)
+        (row.claim_id, row.entry_kind, row.part_no): Known(
+            row.state, row.source_sha256, row.claim_code, row.company_code, row.currency, row.amount_minor, row.outbox_number
+        )
         for row in known.itertuples(index=False)
     }
 
@@ -146,10 +151,11 @@ def map_chunks(run: Run) -> Counted:
             look_ups = run.work.read_value(f"look_ups-{chunk:05d}", LookUps)
             lists = replace(reference, payees={**reference.payees, **look_ups.payees}, loan_owners=look_ups.loan_owners, invoices=look_ups.invoices)
             known = known_entries(run.work.read_frame("stage", chunk, "known"))
-            context = MappingContext(run.mappings, lists, known, run.identity.run_day, start_ms)
+            context = MappingContext(run.mappings, lists, known, run.identity.run_day, start_ms, run.identity.revise)
             mapped = map_fields(staged, context, first_entry_no=next_entry)
-            next_entry += len(mapped.entries)
             assert_conserved(staged, mapped, chunk)
+            mapped = _revised(run, mapped, context, next_entry + len(mapped.entries))
+            next_entry = max(next_entry, *mapped.entries["entry_no"], *mapped.vouchers["entry_no"]) + 1 if len(mapped.entries) else next_entry
             fresh += _count(run.run_id, staged, mapped, known, counts)
             run.work.write_frames("map_fields", chunk, {name: getattr(mapped, name) for name in MAPPED})
             facts.rows_in += len(staged.claims) + len(staged.rejects)
@@ -159,6 +165,21 @@ def map_chunks(run: Run) -> Counted:
         counted = Counted({form: dict(counter) for form, counter in counts.items()}, fresh, next_entry - 1)
         run.work.write_value("counted", counted)
         return counted
+
+
+def _revised(run: Run, mapped: MappedClaims, context: MappingContext, next_entry: int) -> MappedClaims:
+    """The chunk with reversals and new revisions where something posted changed; revisions go on counting where a key was used before."""
+    entries = mapped.entries
+    moved = entries[entries["disposition"].isin(["drift", "returned"])] if context.revise else entries.iloc[:0]
+    again = entries[(entries["disposition"] == "ready") & entries["claim_id"].isin([key[0] for key, found in context.known.items() if found.state != "posted"])]
+    if moved.empty and again.empty:
+        return mapped
+    claim_ids = sorted({*moved["claim_id"], *again["claim_id"]})
+    last = run.read(last_revisions, claim_ids)
+    if not moved.empty:
+        posted = [PostedVoucher(header, lines) for header, lines in run.read(live_vouchers, sorted(set(moved["claim_id"])))]
+        mapped = revise(mapped, posted, last, {rules.mapping.company.code: rules for rules in company_rules(context)}, next_entry=next_entry)
+    return continue_revisions(mapped, last)
 
 
 def assert_conserved(staged: StagedClaims, mapped: MappedClaims, chunk: int) -> None:

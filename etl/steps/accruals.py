@@ -85,7 +85,8 @@ def _check_amounts(
     total, pay, written_off, company_paid = columns.T
     size = len(staged.claims)
     detail = _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), size)[claims]
-    planned = _sum_by(staged.payees["claim"].to_numpy(), staged.payees["amount_minor"].to_numpy(), size)[claims]
+    owed = staged.payees["amount_minor"].to_numpy() * staged.payees["payable"].to_numpy()
+    planned = _sum_by(staged.payees["claim"].to_numpy(), owed, size)[claims]
     recorded = _sum_by(staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy(), size)[claims]
     foreign_lines = lines["entry"].to_numpy()[lines["currency"].to_numpy() != base]  # one that differs from its own claim
     limit = rules.mapping.residual.limit_minor if rules.mapping.residual else 0
@@ -350,7 +351,7 @@ def _book_payables(
 ) -> None:
     """Credits each payPlan row's payee; a supplier's payable keeps the lines' foreign currency (rules 7, 10)."""
     owed = staged.payees.assign(entry=entry_of[staged.payees["claim"].to_numpy()])
-    owed = owed[(owed["entry"].to_numpy() >= 0) & (owed["amount_minor"].to_numpy() != 0)]
+    owed = owed[(owed["entry"].to_numpy() >= 0) & (owed["amount_minor"].to_numpy() != 0) & owed["payable"].to_numpy()]
     if owed.empty:
         return
     entry, claims = owed["entry"].to_numpy(), owed["claim"].to_numpy()

@@ -247,9 +247,16 @@ class CompanyRules:
             return event, None
         if policy != "next_open":
             return None, ("PERIOD_CLOSED", f"{period} is closed for {self.mapping.company.code} and the policy for {entry_kind} is {policy}; the event is dated {day}")
+        return self.open_day(event), None
+
+    def open_day(self, event: int) -> int:
+        """The day itself if its period is open, else the first day of the first open period after it."""
+        period = FiscalPeriod.of(day_of(event) or self.run_day)
+        if not self._closed(period):
+            return event
         while self._closed(period):
             period = period.next()
-        return day_number(period.first_day), None
+        return day_number(period.first_day)
 
     def period_disposition(self, entry_kind: str) -> str:
         """What PERIOD_CLOSED means under the policy: held or rejected."""

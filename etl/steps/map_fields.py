@@ -73,6 +73,7 @@ class Known:
     company_code: str = ""
     currency: str = ""
     amount_minor: int = 0
+    own_number: str = ""  # what we wrote, or will write, to Hesi
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class MappingContext:
     known: Mapping[tuple[str, str, int], Known]  # (claim_id, entry_kind, part_no)
     run_day: date
     start_ms: int | None = None
+    revise: bool = False  # also map the new version of posted accruals whose source moved
 
 
 def custom_paths(mappings: Mappings) -> tuple[str, ...]:
@@ -97,11 +99,10 @@ def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no:
     company_of, unmapped = companies.of_claims(staged)
     parts = []
     number = first_entry_no
-    for index, company in enumerate(context.mappings.companies):
-        claims = np.flatnonzero(company_of == index)
-        entries = _entries(staged, claims, company, context, number)
+    for index, rules in enumerate(company_rules(context, companies)):
+        entries = _entries(staged, np.flatnonzero(company_of == index), rules.mapping, context, number)
         number += len(entries)
-        parts.append(_map_company(staged, entries, companies, context, index))
+        parts.append(_map_company(staged, entries, rules, context))
     parts.append(_reject_unmapped(staged, company_of, unmapped, context, number))
     number += len(parts[-1].entries)
     parts.append(_carry_unreadable(staged, context, number))
@@ -203,17 +204,40 @@ def _dispositions(entries: pd.DataFrame, event: Array, claims: Array, staged: St
         disposition[before[entries["claim"].to_numpy()]] = "skipped"
     disposition[posted & same] = "unchanged"
     disposition[posted & ~same] = "drift"
-    return entries.assign(disposition=disposition)
+    entries = _sent_back(entries, disposition, posted, known, staged)
+    own = np.array([found.own_number if found else "" for found in known], dtype=object)
+    return entries.assign(disposition=disposition, own_number=own)
 
 
-def _map_company(staged: StagedClaims, entries: pd.DataFrame, companies: Companies, context: MappingContext, index: int) -> MappedClaims:
-    company = context.mappings.companies[index]
-    chart = context.mappings.charts[company.chart]
-    vat = context.mappings.vat[company.input_vat.rules] if company.input_vat else None
-    rules = CompanyRules(company, chart, vat, context.reference, context.run_day, partial(companies.other_bank, index), partial(companies.other_department, index))
-    failures = Failures(company.owner)
+def _sent_back(entries: pd.DataFrame, disposition: Array, posted: Array, known: list[Known | None], staged: StagedClaims) -> pd.DataFrame:
+    """Marks payments the bank sent back, dated the day they came back; one never posted leaves nothing to undo (rule 26)."""
+    payee = entries["payee"].to_numpy()
+    if not len(staged.payees) or not len(entries):
+        return entries
+    back = np.where(payee >= 0, staged.payees["returned_ms"].to_numpy()[np.maximum(payee, 0)], NO_INSTANT)
+    returned = back != NO_INSTANT
+    disposition[returned] = np.where(posted[returned], "returned", "reversed")
+    return entries.assign(event_day=np.where(returned, _days(back), entries["event_day"]).astype("int32"), amount_minor=entries["amount_minor"].mask(returned & ~posted, 0))
+
+
+def company_rules(context: MappingContext, companies: Companies | None = None) -> list[CompanyRules]:
+    """The look-ups of every company, in the order of the mappings."""
+    companies = companies or Companies(context.mappings, context.reference)
+    return [
+        CompanyRules(
+            company, context.mappings.charts[company.chart], context.mappings.vat[company.input_vat.rules] if company.input_vat else None, context.reference, context.run_day,
+            partial(companies.other_bank, index), partial(companies.other_department, index),
+        )
+        for index, company in enumerate(context.mappings.companies)
+    ]
+
+
+def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRules, context: MappingContext) -> MappedClaims:
+    failures = Failures(rules.mapping.owner)
     kind = entries["entry_kind"].to_numpy()
     ready = entries["disposition"].to_numpy() == "ready"
+    if context.revise:  # the new version of a posted accrual is mapped like any other; etl.steps.revise decides what becomes of it
+        ready = ready | ((entries["disposition"].to_numpy() == "drift") & (kind == "EXPENSE"))
     _hold_other_currencies(entries, ready, rules, failures)
     _hold_foreign_numbers(entries, ready, failures)
     entries = _posting_days(entries, ready, rules, failures)
@@ -232,7 +256,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, companies: Compani
     numbers, days = entries["entry_no"].to_numpy(), entries["voucher_day"].to_numpy()
     voucher_lines, dimensions, sources = book.close(entry_no=numbers, summaries=summaries, days=days, failures=failures)
     entries = _settle(entries, ready, failures, context)
-    kept = entries["disposition"].to_numpy() == "ready"
+    kept = ready & failures.mask(len(entries)) & (entries["disposition"].to_numpy() != "waiting")
     vouchers = _vouchers(entries, kept, summaries, attachments, voucher_lines, rules)
     keep = numbers[kept]
     return MappedClaims(
@@ -270,7 +294,7 @@ def _hold_foreign_numbers(entries: pd.DataFrame, ready: Array, failures: Failure
     """A number that is not ours on a claim we have not posted means somebody else booked it."""
     numbers = entries["hesi_voucher_no"].to_numpy()
     first = entries["form_type"].to_numpy() != "expense"
-    for row in np.flatnonzero(ready & (numbers != "") & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))):
+    for row in np.flatnonzero(ready & (numbers != "") & (numbers != entries["own_number"].to_numpy()) & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))):
         failures.add(int(row), "FOREIGN_NUMBER", f"Hesi already shows voucher number {numbers[row]} on this claim, and it is not ours")
 
 
@@ -340,7 +364,7 @@ def _settle(entries: pd.DataFrame, ready: Array, failures: Failures, context: Ma
     """Final dispositions: failures become held or rejected, payments without a posted accrual wait (rule 3)."""
     disposition = entries["disposition"].to_numpy().copy()
     for row, (_, what, _) in failures.found.items():
-        disposition[row] = what
+        disposition[row] = what if disposition[row] == "ready" else disposition[row]
     kind, ids = entries["entry_kind"].to_numpy(), entries["claim_id"].to_numpy()
     has_accrual = set(ids[(kind == "EXPENSE") & np.isin(disposition, ["ready", "unchanged", "drift"])].tolist())
     payments = np.flatnonzero((kind == "PAYMENT") & (entries["form_type"].to_numpy() == "expense") & ready)
@@ -359,7 +383,7 @@ def _vouchers(entries: pd.DataFrame, kept: Array, summaries: Array, attachments:
     return VOUCHERS.frame(
         {
             **{name: frame[name] for name in ("entry_no", "claim_id", "claim_code", "entry_kind", "company_code", "part_no", "claim_version", "source_sha256")},
-            "book_code": [company.book] * len(frame), "revision": [0] * len(frame), "voucher_word": [style.word] * len(frame),
+            "book_code": [company.book] * len(frame), "revision": [0] * len(frame), "reverses_revision": [-1] * len(frame), "voucher_word": [style.word] * len(frame),
             "voucher_day": frame["voucher_day"], "original_day": frame["event_day"],
             "fiscal_year": [period[0] for period in periods], "fiscal_period": [period[1] for period in periods],
             "attachment_count": attachments[kept], "maker": [style.maker] * len(frame), "summary": summaries[kept],
@@ -453,7 +477,7 @@ def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: Mapping
         row = claims.loc[claim_id]
         entries.append(
             (first + len(entries), claim_id, found.claim_code, row["form_type"], row["hesi_state"], "", 0, int(row["source_updated_ms"]), kind, part_no, found.company_code,
-             found.currency, 0, NO_DAY, "", "", "", "", "drift" if found.state == "posted" else "gone", row["raw_ref"])
+             found.currency, 0, NO_DAY, "", "", "", "", {"posted": "drift", "reversed": "reversed"}.get(found.state, "gone"), row["raw_ref"])
         )
     return _without_vouchers(entries, [])
 

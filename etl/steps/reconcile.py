@@ -36,12 +36,23 @@ class _Form(msgspec.Struct):
     payPlan: list[_PlanRow] | None = None
 
 
+class _Bank(msgspec.Struct):
+    channelTradeNo: str | None = None
+    failureReason: str | None = None
+
+
+class _Log(msgspec.Struct):
+    action: str | None = None
+    attributes: _Bank | None = None
+
+
 class _Flow(msgspec.Struct):
     id: str
     form: _Form
     formType: str
     state: str | None = None
     active: bool = True
+    logs: list[_Log] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Flow)
@@ -74,6 +85,12 @@ def _amounts(flow: _Flow) -> dict[Key, tuple[Decimal, str]]:
     if not rows:
         amount = form.payMoney or (form.loanMoney if kind == "LOAN" else None)
         rows = [(*_decimal(amount), form.payDate)] if amount else []
+    sent_back = {log.attributes.channelTradeNo for log in flow.logs or () if log.attributes is not None and log.attributes.failureReason}
+    if sent_back and not form.payPlan and rows:  # money that came back is no payment; what was paid again is one
+        attempts = [log.attributes.channelTradeNo for log in flow.logs or () if log.action == "freeflow.pay" and log.attributes is not None and not log.attributes.failureReason]
+        return found | {
+            (flow.id, kind, number): (Decimal(0) if trade in sent_back else rows[0][0], rows[0][1]) for number, trade in enumerate(attempts, start=1)
+        }
     dated = form.payPlan and any(paid for *_, paid in rows)
     for number, (amount_, currency, paid) in enumerate(rows, start=1):
         if (paid if dated else form.payDate) and amount_:

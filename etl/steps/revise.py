@@ -10,21 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from etl.config.mapping import CompanyMapping
-from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, NO_DAY, VOUCHER_LINES, VOUCHERS, FrameSpec, day_of
+from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, NO_DAY, VOUCHER_LINES, VOUCHERS, day_of
+from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import CompanyRules
 from etl.steps.map_fields import MappedClaims
 from etl.steps.summaries import summary
 
-REVISIONS = FrameSpec(
-    "revisions",
-    "one voucher that undoes or corrects another; its own rows stand in the voucher frames",
-    ("entry_no",),
-    {"entry_no": "int64", "claim_id": "str", "entry_kind": "str", "company_code": "str", "book_code": "str", "part_no": "int64", "reverses_revision": "int64"},
-    {"reverses_revision": "revision that becomes REVERSED; -1 where none does (corrections, reclassifications)"},
-)
 NONE_REVERSED = -1
 Line = dict[str, Any]
 
@@ -43,14 +38,6 @@ class PostedVoucher:
 
 
 @dataclass
-class Revised:
-    """Mapped claims with every revision applied."""
-
-    mapped: MappedClaims
-    revisions: pd.DataFrame
-
-
-@dataclass
 class _Booked:
     """Vouchers this step adds, as rows."""
 
@@ -59,14 +46,13 @@ class _Booked:
     lines: list[Line] = field(default_factory=list)
     dims: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
-    revisions: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, header: Mapping[str, Any], lines: Iterable[Line], *, reverses: int, rule: str) -> int:
         """Books one voucher and returns its entry number."""
         number = self.next_entry
         self.next_entry += 1
         kept = [line for line in lines if line["debit_minor"] or line["credit_minor"]]
-        self.vouchers.append({**header, "entry_no": number, "total_minor": sum(line["debit_minor"] for line in kept)})
+        self.vouchers.append({**header, "entry_no": number, "reverses_revision": reverses, "total_minor": sum(line["debit_minor"] for line in kept)})
         for place, line in enumerate(kept, start=1):
             self.lines.append({**{name: line[name] for name in VOUCHER_LINES.columns if name in line}, "entry_no": number, "line_no": place, "summary": header["summary"]})
             self.dims += [
@@ -76,13 +62,12 @@ class _Booked:
                 {"entry_no": number, "line_no": place, "source_line_id": "voucher", "source_part": f"{header['entry_kind']}-{header['revision']}",
                  "amount_minor": line["debit_minor"] + line["credit_minor"], "fee_type_code": "", "rule": rule}
             )
-        self.revisions.append({**{name: header[name] for name in REVISIONS.columns if name in header}, "entry_no": number, "reverses_revision": reverses})
         return number
 
 
 def revise(
     mapped: MappedClaims, posted: Iterable[PostedVoucher], last_revisions: Mapping[tuple[str, str, str, int], int], rules: Mapping[str, CompanyRules], *, next_entry: int
-) -> Revised:
+) -> MappedClaims:
     """Turns drifting accruals and returned payments into revisions.
 
     Args:
@@ -102,6 +87,14 @@ def revise(
         elif row["disposition"] == "returned":
             work.return_payment(row)
     return work.finish()
+
+
+def continue_revisions(mapped: MappedClaims, last: Mapping[tuple[str, str, str, int], int]) -> MappedClaims:
+    """First vouchers of keys that were used and reversed before get the next revision instead of 0."""
+    vouchers = mapped.vouchers
+    keys = zip(vouchers["claim_id"], vouchers["entry_kind"], vouchers["company_code"], vouchers["part_no"].tolist(), vouchers["revision"].tolist(), strict=True)
+    revisions = [last[key[:4]] + 1 if key[4] == 0 and key[:4] in last else key[4] for key in keys]
+    return replace(mapped, vouchers=vouchers.assign(revision=pd.Series(revisions, dtype="int64", index=vouchers.index)))
 
 
 class _Work:
@@ -145,8 +138,6 @@ class _Work:
             self.held_rejects.add((claim, "EXPENSE"))
             return
         day = self._day(entry, rules)
-        if day is None:
-            return
         if new is not None and _year(day) != original.header["fiscal_year"] and original.header["company_code"] == new["company_code"]:
             self._correct(entry, original, new, rules, day)
         elif new is None and _year(day) != original.header["fiscal_year"]:
@@ -156,11 +147,10 @@ class _Work:
             self._say_anew(entry, original, new, rules, day, reject)
         self._reclassify(entry, original, new, rules, day)
 
-    def _day(self, entry: dict[str, Any], rules: CompanyRules) -> int | None:
+    def _day(self, entry: dict[str, Any], rules: CompanyRules) -> int:
         """Voucher day of the change: the day Hesi changed the claim if its period is open, else the first open day."""
-        changed = rules.change_day(entry["source_updated_ms"])
-        day, _ = rules.open_day(changed)
-        return day
+        changed = max((entry["source_updated_ms"] + ACCOUNTING_OFFSET_MS) // DAY_MS, 0)
+        return rules.open_day(changed)
 
     def _quote(self, voucher: PostedVoucher) -> dict[str, str]:
         when = day_of(voucher.header["voucher_day"])
@@ -217,13 +207,15 @@ class _Work:
             else:
                 self._reverse(voucher, rules, day)
         for part, (party, amount) in enumerate(sorted(wanted.items()), start=1):
+            if rules.mapping.payables.overpaid(party[1]) is None:
+                continue  # no account mapped: the overpayment stays visible as a debit balance of the payable
             self._reclassify_party(entry, original, rules, day, part, party, amount)
 
     def _reclassify_party(
         self, entry: dict[str, Any], original: PostedVoucher, rules: CompanyRules, day: int, part: int, party: tuple[str, str, str, str], amount: int
     ) -> None:
         account, dim_type, code, name = party
-        style, overpaid = rules.mapping.voucher, rules.mapping.payables.overpaid(dim_type)
+        style, overpaid = rules.mapping.voucher, rules.mapping.payables.overpaid(dim_type) or account
         base = {**_blank_line(rules), "dims": {dim_type: (code, name)}}
         header = {**original.header, **_period(day), "entry_kind": "RECLASS", "part_no": part, "attachment_count": 0, "original_day": day,
                   "summary": summary(style, style.summaries.overpayment, payee=name, code=entry["claim_code"]),
@@ -237,12 +229,11 @@ class _Work:
             rules = self.rules.get(voucher.header["company_code"])
             if voucher.header["part_no"] != entry["part_no"] or rules is None:
                 continue
-            day, _ = rules.open_day(entry["event_day"])
-            if day is not None:
-                self._reverse(voucher, rules, day, template=rules.mapping.voucher.summaries.returned_payment, attachments=1)
-                self.dispositions[entry["entry_no"]] = "reversed"
+            day = rules.open_day(entry["event_day"])
+            self._reverse(voucher, rules, day, template=rules.mapping.voucher.summaries.returned_payment, attachments=1)
+            self.dispositions[entry["entry_no"]] = "reversed"
 
-    def finish(self) -> Revised:
+    def finish(self) -> MappedClaims:
         """The frames with new vouchers, changed headers and dispositions; blue vouchers come after their red ones."""
         mapped, booked = self.mapped, self.booked
         renumber = {}
@@ -253,6 +244,7 @@ class _Work:
             disposition=[self.dispositions.get(number, what) for number, what in zip(mapped.entries["entry_no"].tolist(), mapped.entries["disposition"], strict=True)]
         )
         entries["disposition"] = entries["disposition"].astype("str")
+        entries = _settled(entries)
         vouchers = [self._header(row) for row in mapped.vouchers.to_dict("records") if self._kept(row["entry_no"])]
         rejects = mapped.rejects.copy()
         held = [key in self.held_rejects for key in zip(rejects["claim_id"], rejects["entry_kind"], strict=True)]
@@ -264,22 +256,30 @@ class _Work:
         }
         extra = {"voucher_lines": (VOUCHER_LINES, booked.lines), "line_dimensions": (LINE_DIMENSIONS, booked.dims), "line_sources": (LINE_SOURCES, booked.sources)}
         for name, (spec, rows) in extra.items():
-            kept = getattr(mapped, name)
-            kept = kept[[self._kept(number) for number in kept["entry_no"].tolist()]]
+            kept = self._own(getattr(mapped, name))
             added = spec.from_rows([tuple(row[column] for column in spec.columns) for row in rows])
             changed[name] = _renumbered(pd.concat([kept, added], ignore_index=True) if rows else kept, renumber)
         for name in ("voucher_invoices", "budget_lines"):
-            kept = getattr(mapped, name)
-            changed[name] = _renumbered(kept[[self._kept(number) for number in kept["entry_no"].tolist()]], renumber)
-        revisions = REVISIONS.from_rows([tuple(row[name] for name in REVISIONS.columns) for row in booked.revisions])
-        return Revised(replace(mapped, **changed), revisions)
+            changed[name] = _renumbered(self._own(getattr(mapped, name)), renumber)
+        return replace(mapped, **changed)
 
     def _header(self, row: dict[str, Any]) -> dict[str, Any]:
         return {**row, **self.blue.get(row["entry_no"], {})}
 
+    def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[np.array([self._kept(number) for number in frame["entry_no"].tolist()], dtype=bool)]
+
     def _kept(self, entry_no: int) -> bool:
         """Whether an entry's own voucher is posted: not where only the difference is, or where the change waits."""
         return entry_no not in self.dropped and not (entry_no in self.new_lines and entry_no not in self.blue)
+
+
+def _settled(entries: pd.DataFrame) -> pd.DataFrame:
+    """Payments wait again where their accrual was taken back; what is reversed has no amount left."""
+    kind, what = entries["entry_kind"], entries["disposition"]
+    taken_back = entries.loc[(kind == "EXPENSE") & ~what.isin(["ready", "unchanged", "drift", "corrected"]), "claim_id"]
+    waits = (kind == "PAYMENT") & (entries["form_type"] == "expense") & (what == "ready") & entries["claim_id"].isin(taken_back)
+    return entries.assign(disposition=what.mask(waits, "waiting"), amount_minor=entries["amount_minor"].mask(what == "reversed", 0))
 
 
 def _renumbered(frame: pd.DataFrame, numbers: Mapping[int, int]) -> pd.DataFrame:

@@ -314,7 +314,7 @@ class _Rows:
         first_line, first_share, first_invoice = len(self.lines), len(self.shares), len(self.invoices)
         originals = _count(form.attachments) + self._add_lines(form, claim)
         trade_no = _trade_no(flow.logs)
-        payees = self._add_payees(form, claim, pay, currency, trade_no)
+        payees = self._add_payees(form, claim, pay, currency, flow.logs)
         write_offs = self._add_write_offs(form, claim, currency)
         # Everything the accrual depends on; the payment columns are left out, so that paying never changes it (rule 1).
         content = (
@@ -377,23 +377,30 @@ class _Rows:
             self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0, ""))
         return _count(form.attachments) if isinstance(form, InvoiceForm) else 0
 
-    def _add_payees(self, form: Any, claim: int, pay: int, currency: str, trade_no: str) -> list[tuple[object, ...]]:
-        """Adds one settlement per payPlan row, else one for the single payee; returns what the payable depends on."""
+    def _add_payees(self, form: Any, claim: int, pay: int, currency: str, logs: list[Any] | None) -> list[tuple[object, ...]]:
+        """Adds one settlement per payPlan row, else one for the single payee (one per attempt once the bank sent money back).
+
+        Returns what the payable depends on.
+        """
         plan = [_plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]", currency) for n, row in enumerate(form.payPlan or ())]
         planned = bool(plan)
         if not planned:
             money = form.payMoney or form.loanMoney
             foreign = ("", 0, "", "") if money is None else ("", *_foreign(money, "form.payMoney.foreign"))
             plan = [(form.payeeId or "", pay, *foreign[1:], NO_INSTANT, "")] if pay else []
+        payable = [row[:5] for row in plan]
+        returned = _returned(logs)
+        if returned and not planned:
+            plan = [(*row[:5], paid_ms, trade) for row in plan for trade, paid_ms in _paid(logs)]
         dated = any(row[5] != NO_INSTANT for row in plan)
         for number, (payee, amount, foreign_minor, foreign_currency, rate, paid_ms, row_trade) in enumerate(plan, start=1):
             paid = paid_ms if dated else form.payDate or NO_INSTANT
-            trade = row_trade or ("" if len(plan) > 1 else trade_no)
+            trade = row_trade or ("" if len(plan) > 1 else _trade_no(logs))
             content = (form.code, payee, amount, foreign_minor, foreign_currency, paid // 1000, form.paymentAccountId)
             self.payees.append(
-                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, planned, _digest(content))
+                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, returned.get(trade, NO_INSTANT), planned or number == len(plan), _digest(content))
             )
-        return [row[:5] for row in plan]
+        return payable
 
     def _add_write_offs(self, form: Any, claim: int, currency: str) -> list[tuple[object, ...]]:
         found = []
@@ -441,6 +448,25 @@ def _fee_ms(line: Any, where: str) -> int:
         raise _Unreadable("PAYLOAD_INVALID", f"{where}.feeDate: expected epoch milliseconds, found {line.feeDate[:40]!r}")
     period = line.feeDatePeriod
     return period.end or period.start or NO_INSTANT if isinstance(period, DatePeriod) else NO_INSTANT
+
+
+def _paid(logs: list[Any] | None) -> list[tuple[str, int]]:
+    """Bank batch and time of every payment in the log, in order."""
+    return [
+        (log.attributes.channelTradeNo, log.time)
+        for log in logs or ()
+        if log.action == "freeflow.pay" and log.time and log.attributes is not None and log.attributes.channelTradeNo and not log.attributes.failureReason
+    ]
+
+
+def _returned(logs: list[Any] | None) -> dict[str, int]:
+    """Bank batch -> when the bank sent it back: a later log entry of the same batch carries a failureReason (rule 26)."""
+    paid = dict(_paid(logs))
+    return {
+        log.attributes.channelTradeNo: log.time
+        for log in logs or ()
+        if log.attributes is not None and log.attributes.failureReason and log.time and log.time >= paid.get(log.attributes.channelTradeNo, log.time + 1)
+    }
 
 
 def _trade_no(logs: list[Any] | None) -> str:

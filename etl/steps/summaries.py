@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from etl.config.mapping import VoucherStyle
+from etl.config.mapping import PLACEHOLDERS, VoucherStyle
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _BLANKS = re.compile(r" {2,}")
@@ -17,7 +17,7 @@ _ENCODING = {"bytes_gb18030": "gb18030", "bytes_utf8": "utf-8"}
 def summary(style: VoucherStyle, template: str, **values: str) -> str:
     """The filled template in one line; what is too long is cut from its middle, so that the claim code stays."""
     code = values.get("code", "")
-    names = dict.fromkeys(("claimant", "payee", "fee", "more", "offset", "fx", "code", "title"), "")
+    names = dict.fromkeys(PLACEHOLDERS, "")
     text = template.format(**{**names, **values})
     text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text)).strip(" ")
     if _length(text, style) <= style.summary_limit:

@@ -23,7 +23,9 @@ def rules_of(change: object = None, *, lists: Reference | None = None, run_day: 
     company = mappings.companies[0]
     if change is not None:
         company = CompanyMapping.model_validate(laid_over(company.model_dump(by_alias=True, mode="json"), change))
-    return CompanyRules(company, mappings.charts["cas"], mappings.vat["cn"], lists or reference(), date.fromisoformat(run_day), lambda *keys: None, lambda department: None)
+    return CompanyRules(
+        company, mappings.charts["cas"], mappings.vat["cn"], lists or reference(), date.fromisoformat(run_day), lambda *keys: None, lambda department: None
+    )
 
 
 def test_a_question_is_asked_once_for_each_distinct_combination() -> None:
@@ -47,8 +49,9 @@ def test_the_first_filled_field_wins_row_by_row() -> None:
 
 
 def test_dated_entries_are_in_force_on_their_first_and_last_day() -> None:
-    classes = rules_of({"department_classes": [{"class": "sales", "from": "2026-03-01", "to": "2026-03-31", "departments": {"codes": ["D10"]}}],
-                        "fee_types": []}).mapping.department_classes
+    classes = rules_of(
+        {"department_classes": [{"class": "sales", "from": "2026-03-01", "to": "2026-03-31", "departments": {"codes": ["D10"]}}], "fee_types": []}
+    ).mapping.department_classes
     assert [in_force(classes, date(2026, month, day)) is not None for month, day in ((2, 28), (3, 1), (3, 31), (4, 1))] == [False, True, True, False]
 
 
@@ -59,7 +62,11 @@ def test_the_nearest_classified_department_upwards_decides(department: str, foun
 
 def test_departments_that_are_each_others_parents_do_not_hang_the_run() -> None:
     lists = reference()
-    loop = {**lists.departments, "x": replace(lists.departments[f"{CORP}:D99"], id="x", parent_id="y"), "y": replace(lists.departments[f"{CORP}:D99"], id="y", parent_id="x")}
+    loop = {
+        **lists.departments,
+        "x": replace(lists.departments[f"{CORP}:D99"], id="x", parent_id="y"),
+        "y": replace(lists.departments[f"{CORP}:D99"], id="y", parent_id="x"),
+    }
     assert rules_of(lists=replace(lists, departments=loop)).department_class("x", DAY) is None
 
 
@@ -97,8 +104,12 @@ CLOSED = {"periods": {"closed": [{"period": "2026-03", "closed_on": "2026-04-02"
 
 @pytest.mark.parametrize(
     ("run_day", "kind", "day", "rule"),
-    [("2026-04-01", "EXPENSE", DAY, None), ("2026-04-02", "EXPENSE", None, "PERIOD_CLOSED"), ("2026-04-02", "PAYMENT", day_number(date(2026, 4, 1)), None),
-     ("2026-04-02", "LOAN", None, "PERIOD_CLOSED")],
+    [
+        ("2026-04-01", "EXPENSE", DAY, None),
+        ("2026-04-02", "EXPENSE", None, "PERIOD_CLOSED"),
+        ("2026-04-02", "PAYMENT", day_number(date(2026, 4, 1)), None),
+        ("2026-04-02", "LOAN", None, "PERIOD_CLOSED"),
+    ],
 )
 def test_a_month_is_closed_from_its_closing_day_and_each_kind_has_its_policy(run_day: str, kind: str, day: int | None, rule: str | None) -> None:
     rules = rules_of(CLOSED, run_day=run_day)

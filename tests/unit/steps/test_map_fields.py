@@ -24,7 +24,10 @@ def lines_of(mapped: MappedClaims, kind: str) -> pd.DataFrame:
 
 def rich() -> MappedClaims:
     line = detail(
-        "106.00", id="d1", day="2026-03-05", shares=[share("53.00", "D10", id="s1"), share("53.00", "D20", id="s2")],
+        "106.00",
+        id="d1",
+        day="2026-03-05",
+        shares=[share("53.00", "D10", id="s1"), share("53.00", "D20", id="s2")],
         invoices=[{"invoiceId": "I1", "taxAmount": money("6.00"), "taxRate": "6"}],
     )
     flow = expense("106.00", details=[line], pay="66.00", written_off="40.00", writtenOffRecords=[{"id": "J1", "amount": "40.00"}])
@@ -44,7 +47,11 @@ def test_every_line_says_which_part_of_the_claim_and_which_rule_it_comes_from() 
     mapped = rich()
     accrual = lines_of(mapped, "EXPENSE")
     sources = mapped.line_sources[mapped.line_sources["entry_no"] == accrual["entry_no"].iloc[0]]
-    found = list(sources.sort_values(["line_no", "source_part"])[["line_no", "source_line_id", "source_part", "amount_minor", "fee_type_code", "rule"]].itertuples(index=False, name=None))
+    found = list(
+        sources.sort_values(["line_no", "source_part"])[["line_no", "source_line_id", "source_part", "amount_minor", "fee_type_code", "rule"]].itertuples(
+            index=False, name=None
+        )
+    )
     assert found == [
         (1, "d1", "s1", 5_300, "TRAVEL", "companies/C01.yaml:fee_types[0].accounts.admin"),
         (2, "d1", "s2", 5_300, "TRAVEL", "companies/C01.yaml:fee_types[0].accounts.sales"),
@@ -74,8 +81,16 @@ def test_a_bank_line_carries_the_bank_number_and_the_cash_flow_item() -> None:
 def test_a_loan_carries_its_due_day_and_no_due_day_where_hesi_has_none() -> None:
     def loan(id_: str, due: int) -> dict[str, object]:
         return {**expense("500.00", id=id_, details=[]), "formType": "loan"} | {
-            "form": {"code": id_, "submitterId": "corp:E001", "法人实体": "corp:C01", "payDate": ms("2026-03-12"), "paymentAccountId": "corp:BANK-CNY-01",
-                     "loanMoney": money("500.00"), "payMoney": money("500.00"), "repaymentDate": due}
+            "form": {
+                "code": id_,
+                "submitterId": "corp:E001",
+                "法人实体": "corp:C01",
+                "payDate": ms("2026-03-12"),
+                "paymentAccountId": "corp:BANK-CNY-01",
+                "loanMoney": money("500.00"),
+                "payMoney": money("500.00"),
+                "repaymentDate": due,
+            }
         }
 
     mapped = mapped_from(loan("j1", ms("2026-06-30")), loan("j2", 9007199254740991))
@@ -116,12 +131,22 @@ def test_entry_numbers_go_on_over_companies_and_chunks() -> None:
 
 def test_an_unreadable_claim_has_an_entry_without_day_or_amount() -> None:
     entry = mapped_from(b'{"id":"x","form":7,"formType":"loan"}').entries.iloc[0]
-    assert (entry["claim_id"], entry["entry_kind"], entry["part_no"], entry["event_day"], entry["currency"], entry["disposition"]) == ("x", "LOAN", 1, NO_DAY, "", "rejected")
+    assert (entry["claim_id"], entry["entry_kind"], entry["part_no"], entry["event_day"], entry["currency"], entry["disposition"]) == (
+        "x",
+        "LOAN",
+        1,
+        NO_DAY,
+        "",
+        "rejected",
+    )
 
 
 def test_the_budget_sees_gross_and_net_of_each_share_with_its_requisition() -> None:
     line = detail(
-        "106.00", day="2026-02-20", shares=[share("106.00", "D30", project="P001")], invoices=[{"invoiceId": "I1", "taxAmount": money("6.00"), "taxRate": "6"}],
+        "106.00",
+        day="2026-02-20",
+        shares=[share("106.00", "D30", project="P001")],
+        invoices=[{"invoiceId": "I1", "taxAmount": money("6.00"), "taxRate": "6"}],
         linkDetailEntities=[{"expenseLink": "req-2"}],
     )
     flow = expense("116.00", details=[line, detail("10.00", department="D10", id="d2", feeDate=None)], expenseLink="req-1")

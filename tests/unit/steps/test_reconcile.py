@@ -27,7 +27,9 @@ def amounts(*flows: Any) -> dict[tuple[str, str, int], tuple[Decimal, str]]:
 def test_the_second_adding_up_agrees_with_the_mapping_in_every_situation(name: str) -> None:
     case = read_case(FOLDER / name)
     entries = run_case(case).entries
-    readable = entries[(entries["disposition"] != "gone") & (entries["currency"] != "") & (entries["hesi_state"] != "unreadable") & (entries["form_type"] != "")]
+    readable = entries[
+        (entries["disposition"] != "gone") & (entries["currency"] != "") & (entries["hesi_state"] != "unreadable") & (entries["form_type"] != "")
+    ]
     worked = {(row.claim_id, row.entry_kind, row.part_no): (to_decimal(row.amount_minor, row.currency), row.currency) for row in readable.itertuples()}
     source = amounts(*(claim_of(words) for words in case["claims"]))
     refused = set(entries["claim_id"]) - set(readable["claim_id"])
@@ -57,7 +59,11 @@ def test_deleted_and_unapproved_claims_add_nothing() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        b"NaN", b"{}", b'{"id":1}', b"[]", b'{"id":"x","form":{"expenseMoney":{"standard":"1,5"}},"formType":"expense","state":"paid"}',
+        b"NaN",
+        b"{}",
+        b'{"id":1}',
+        b"[]",
+        b'{"id":"x","form":{"expenseMoney":{"standard":"1,5"}},"formType":"expense","state":"paid"}',
         b'{"id":"x","form":{"expenseMoney":{"standard":"NaN","standardStrCode":"CNY"}},"formType":"expense","state":"paid"}',
         b'{"id":"x","form":{"expenseMoney":{"standard":"1","standardStrCode":"CNY"},"paymentAccountId":"a","payPlan":[{"dataLinkForm":null}]},"formType":"expense","state":"paid"}',
         b'{"id":"x","form":{"expenseMoney":{"standard":"1","standardStrCode":"CNY"},"paymentAccountId":"a","payPlan":[{"dataLinkForm":{}}]},"formType":"expense","state":"paid"}',

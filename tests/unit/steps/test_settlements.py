@@ -15,7 +15,14 @@ PAY_PLAN = "E_system_支付计划_"
 
 
 def plan_row(amount: str, payee: str, paid: str | None, trade: str = "", **fx: Any) -> dict[str, Any]:
-    return {"dataLinkForm": {f"{PAY_PLAN}支付金额": money(amount, **fx), f"{PAY_PLAN}收款信息": f"pay-{payee}", f"{PAY_PLAN}支付时间": paid and ms(paid), f"{PAY_PLAN}支付流水号": trade}}
+    return {
+        "dataLinkForm": {
+            f"{PAY_PLAN}支付金额": money(amount, **fx),
+            f"{PAY_PLAN}收款信息": f"pay-{payee}",
+            f"{PAY_PLAN}支付时间": paid and ms(paid),
+            f"{PAY_PLAN}支付流水号": trade,
+        }
+    }
 
 
 def settlements(mapped: MappedClaims) -> list[tuple[Any, ...]]:
@@ -29,8 +36,10 @@ def test_each_row_of_the_plan_is_a_payment_of_its_own_day_number_and_payee() -> 
     plan = [plan_row("60.00", "E002", "2026-03-12", "T1"), plan_row("40.00", "S001", "2026-03-13", "T2")]
     mapped = map_flows([expense("100.00", payPlan=plan)])
     assert settlements(mapped) == [
-        ("PAYMENT", 1, "2241.01", "E002", 6_000, 0, ""), ("PAYMENT", 1, "1002.01", "", 0, 6_000, "T1"),
-        ("PAYMENT", 2, "2202.01", "S001", 4_000, 0, ""), ("PAYMENT", 2, "1002.01", "", 0, 4_000, "T2"),
+        ("PAYMENT", 1, "2241.01", "E002", 6_000, 0, ""),
+        ("PAYMENT", 1, "1002.01", "", 0, 6_000, "T1"),
+        ("PAYMENT", 2, "2202.01", "S001", 4_000, 0, ""),
+        ("PAYMENT", 2, "1002.01", "", 0, 4_000, "T2"),
     ]
 
 
@@ -49,7 +58,9 @@ def test_a_refund_by_the_claimant_is_a_red_payment_on_the_same_sides() -> None:
     assert settlements(mapped) == [("PAYMENT", 1, "2241.01", "E001", -5_000, 0, ""), ("PAYMENT", 1, "1002.01", "", 0, -5_000, "T-B26030001")]
 
 
-@pytest.mark.parametrize(("state", "kinds"), [("paying", ["EXPENSE"]), ("PROCESSING", ["EXPENSE"]), ("paid", ["EXPENSE", "PAYMENT"]), ("archived", ["EXPENSE", "PAYMENT"])])
+@pytest.mark.parametrize(
+    ("state", "kinds"), [("paying", ["EXPENSE"]), ("PROCESSING", ["EXPENSE"]), ("paid", ["EXPENSE", "PAYMENT"]), ("archived", ["EXPENSE", "PAYMENT"])]
+)
 def test_money_counts_as_moved_once_the_claim_is_paid(state: str, kinds: list[str]) -> None:
     assert map_flows([expense("100.00", state=state)]).vouchers["entry_kind"].tolist() == kinds
 
@@ -62,7 +73,11 @@ def test_a_foreign_row_of_the_plan_owed_to_a_supplier_is_held_even_when_the_line
 
 def test_a_receipt_settles_several_loans_on_their_owners() -> None:
     receipt = flow(
-        form_type="receipt", paid=None, receiptMoney=money("300.00"), receiptDate=ms("2026-05-22"), paymentAccountId=f"{CORP}:BANK-CNY-01",
+        form_type="receipt",
+        paid=None,
+        receiptMoney=money("300.00"),
+        receiptDate=ms("2026-05-22"),
+        paymentAccountId=f"{CORP}:BANK-CNY-01",
         writtenOffRecords=[{"id": "J1", "amount": "100.00"}, {"id": "J2", "amount": 200}],
     )
     mapped = map_flows([receipt], lists=reference(loan_owners={"J1": f"{CORP}:E002", "J2": f"{CORP}:E003"}))
@@ -71,24 +86,26 @@ def test_a_receipt_settles_several_loans_on_their_owners() -> None:
 
 def test_a_receipt_into_an_unmapped_account_or_of_an_unknown_loan_is_not_posted() -> None:
     def receipt(id_: str, account: str, loan: str) -> dict[str, Any]:
-        return flow(id=id_, code=id_, form_type="receipt", paid=None, receiptMoney=money("1.00"), receiptDate=ms("2026-05-22"), paymentAccountId=f"{CORP}:{account}",
-                    writtenOffRecords=[{"id": loan, "amount": "1.00"}])
+        return flow(
+            id=id_,
+            code=id_,
+            form_type="receipt",
+            paid=None,
+            receiptMoney=money("1.00"),
+            receiptDate=ms("2026-05-22"),
+            paymentAccountId=f"{CORP}:{account}",
+            writtenOffRecords=[{"id": loan, "amount": "1.00"}],
+        )
 
     mapped = map_flows([receipt("a", "BANK-OLD-09", "J1"), receipt("b", "BANK-CNY-01", "J404")], lists=reference(loan_owners={"J1": f"{CORP}:E002"}))
     assert mapped.rejects[["claim_id", "rule", "disposition"]].to_numpy().tolist() == [["a", "BANK_UNMAPPED", "rejected"], ["b", "LOAN_UNKNOWN", "held"]]
 
 
 def test_the_names_of_the_counterparty_dimensions_come_from_the_mapping() -> None:
-    dims = {"supplier": "missing", "vendor": "required"}
-    case = {
-        "mapping": {"C01": {"payables": {"employee_dimension": "person", "supplier_dimension": "vendor"}}},
-        "charts": {"cas": {"+accounts": [], "accounts": [
-            {"code": code, "name": code, "dimensions": dimensions}
-            for code, dimensions in (("2241.01", {"person": "required"}), ("2202.01", {"vendor": "required"}), ("1002.01", {}), ("6602.01", {"department": "required"}))
-        ]}},
-    }
-    assert dims
-    case["charts"]["cas"].pop("+accounts")
+    dimensions = {"2241.01": {"person": "required"}, "2202.01": {"vendor": "required"}, "1002.01": {}, "6602.01": {"department": "required"}}
+    accounts = [{"code": code, "name": code, "dimensions": own} for code, own in dimensions.items()]
+    payables = {"employee_dimension": "person", "supplier_dimension": "vendor"}
+    case = {"mapping": {"C01": {"payables": payables}}, "charts": {"cas": {"accounts": accounts}}}
     plan = [plan_row("60.00", "E002", "2026-03-12"), plan_row("40.00", "S001", "2026-03-13")]
     mapped = map_flows([expense("100.00", payPlan=plan)], mappings=mappings_of(case), lists=lists_of(case))
     assert mapped.rejects.empty
@@ -99,8 +116,8 @@ def test_a_payee_is_a_person_or_a_company_by_its_own_kind_not_by_who_claims() ->
     people = [Payee("pay-new", "新员工", "INDIVIDUAL", f"{CORP}:E003", {}), Payee("pay-firm", "新公司", "CORPORATION", f"{CORP}:E003", {})]
     flows = [expense("1.00", id=id_, code=id_, payeeId=id_, paid=None) for id_ in ("pay-new", "pay-firm")]
     mapped = map_flows(flows, lists=reference(payees=people))
-    credits = mapped.voucher_lines[mapped.voucher_lines["credit_minor"] != 0]
-    assert credits["account_code"].tolist() == ["2241.01", "2202.01"]
+    owed = mapped.voucher_lines[mapped.voucher_lines["credit_minor"] != 0]
+    assert owed["account_code"].tolist() == ["2241.01", "2202.01"]
 
 
 def test_a_claim_with_a_share_of_nothing_writes_no_line_of_nothing() -> None:

@@ -22,7 +22,9 @@ def staged(*flows: dict[str, Any], paths: tuple[str, ...] = PATHS) -> StagedClai
 
 
 def rich_claim() -> dict[str, Any]:
-    line = detail("106.00", shares=[share("106.00", "D10", id="s1")], invoices=[{"invoiceId": "I1", "taxAmount": money("6.00"), "taxRate": "6", "itemIds": ["a", "b"]}])
+    line = detail(
+        "106.00", shares=[share("106.00", "D10", id="s1")], invoices=[{"invoiceId": "I1", "taxAmount": money("6.00"), "taxRate": "6", "itemIds": ["a", "b"]}]
+    )
     return expense("106.00", details=[line], title="差旅", u_x="one")
 
 
@@ -77,15 +79,29 @@ def test_a_claim_that_fails_at_its_last_detail_leaves_no_row_behind() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("id-1", "id-1"), (["id-1"], "id-1"), ({"id": "id-1", "name": "x"}, "id-1"), ({"dataLinkId": "d-1"}, "d-1"), (7, "7"), (None, ""), ("", ""), ([], ""), (True, ""),
-     (["a", "b"], "a,b"), ([{"id": "a"}], "a")],
+    [
+        ("id-1", "id-1"),
+        (["id-1"], "id-1"),
+        ({"id": "id-1", "name": "x"}, "id-1"),
+        ({"dataLinkId": "d-1"}, "d-1"),
+        (7, "7"),
+        (None, ""),
+        ("", ""),
+        ([], ""),
+        (True, ""),
+        (["a", "b"], "a,b"),
+        ([{"id": "a"}], "a"),
+    ],
     ids=str,
 )
 def test_a_custom_field_is_the_text_of_whatever_hesi_puts_there(value: Any, text: str) -> None:
     assert staged(expense("1.00", u_x=value)).claims["form.u_x"].iloc[0] == text
 
 
-@pytest.mark.parametrize(("value", "rate"), [("6", "6"), ("6%", "6"), (6, "6"), (0.06, "6"), ("0.06", "6"), ("0.13", "13"), ("1", "1"), ("3.00", "3"), ("免税", ""), (None, ""), ("10", "10")])
+@pytest.mark.parametrize(
+    ("value", "rate"),
+    [("6", "6"), ("6%", "6"), (6, "6"), (0.06, "6"), ("0.06", "6"), ("0.13", "13"), ("1", "1"), ("3.00", "3"), ("免税", ""), (None, ""), ("10", "10")],
+)
 def test_a_tax_rate_is_percent_text_however_it_is_written(value: Any, rate: str) -> None:
     use = {"invoiceId": "I1", "taxAmount": money("1.00"), "taxRate": value}
     assert staged(expense("10.00", details=[detail("10.00", invoices=[use])])).invoices["rate"].iloc[0] == rate
@@ -103,7 +119,11 @@ def test_the_items_a_detail_uses_are_kept_by_id() -> None:
 
 def test_the_bank_number_is_that_of_the_last_payment_in_the_log() -> None:
     body = expense("1.00")
-    body["logs"] = [{"action": "freeflow.pay", "attributes": {"channelTradeNo": "T1"}}, {"action": "freeflow.agree", "time": 1}, {"action": "freeflow.pay", "attributes": {"channelTradeNo": "T2"}}]
+    body["logs"] = [
+        {"action": "freeflow.pay", "attributes": {"channelTradeNo": "T1"}},
+        {"action": "freeflow.agree", "time": 1},
+        {"action": "freeflow.pay", "attributes": {"channelTradeNo": "T2"}},
+    ]
     assert staged(body).payees["trade_no"].tolist() == ["T2"]
 
 
@@ -130,8 +150,18 @@ def test_no_due_date_is_no_day_in_the_year_287396() -> None:
 
 @pytest.mark.parametrize(
     ("form_type", "state", "active", "due"),
-    [("expense", "paying", True, True), ("expense", "PROCESSING", True, True), ("expense", "paid", True, True), ("expense", "archived", True, True), ("expense", "approving", True, False),
-     ("expense", "rejected", True, False), ("expense", "paid", False, False), ("loan", "paying", True, False), ("loan", "paid", True, True), ("receipt", "archived", True, True)],
+    [
+        ("expense", "paying", True, True),
+        ("expense", "PROCESSING", True, True),
+        ("expense", "paid", True, True),
+        ("expense", "archived", True, True),
+        ("expense", "approving", True, False),
+        ("expense", "rejected", True, False),
+        ("expense", "paid", False, False),
+        ("loan", "paying", True, False),
+        ("loan", "paid", True, True),
+        ("receipt", "archived", True, True),
+    ],
 )
 def test_a_form_is_due_when_its_state_calls_for_a_voucher(form_type: str, state: str, active: bool, due: bool) -> None:
     total = {"expense": "expenseMoney", "loan": "loanMoney", "receipt": "receiptMoney"}[form_type]
@@ -148,7 +178,8 @@ def test_a_draft_that_is_half_filled_in_is_neither_staged_in_detail_nor_rejected
 
 def test_requisitions_are_commitments_until_they_are_withdrawn() -> None:
     frames = staged(
-        flow(id="q1", form_type="requisition", requisitionMoney=money("900.00")), flow(id="q2", form_type="requisition", state="rejected", requisitionMoney=money("900.00")),
+        flow(id="q1", form_type="requisition", requisitionMoney=money("900.00")),
+        flow(id="q2", form_type="requisition", state="rejected", requisitionMoney=money("900.00")),
         flow(id="q3", form_type="requisition", active=False, requisitionMoney=money("900.00")),
     )
     assert frames.claims.empty

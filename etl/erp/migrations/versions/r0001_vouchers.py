@@ -196,7 +196,7 @@ def _claim_states() -> None:
         sa.Column("updated_at", instant()),
         sa.Column("loaded_at", instant(), nullable=False),
         sa.PrimaryKeyConstraint(*_STATE_KEY),
-        sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped')", name="state"),
+        sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped', 'reversed')", name="state"),
     )
     op.create_index("ix_claim_state_open", "claim_state", ["state"], sqlite_where=_OPEN, postgresql_where=_OPEN, mssql_where=_OPEN)
 
