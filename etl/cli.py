@@ -42,6 +42,12 @@ def _replay(options: argparse.Namespace) -> int:
     return replay_command(options)
 
 
+def _accept(options: argparse.Namespace) -> int:
+    from etl.commands.runs import accept_command
+
+    return accept_command(options)
+
+
 def _reconcile(options: argparse.Namespace) -> int:
     from etl.commands.runs import reconcile_command
 
@@ -86,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         "replay", _replay, does="decide open rejected, held and waiting claims again", details="Each is read from Hesi afresh, one call per claim."
     )
     replay.add_argument("codes", metavar="CLAIM_CODE", nargs="*", help="only these claims; default: all that are open")
+    accept = verb("accept", _accept, does="reverse and post anew what changed after posting (HESI_ERP_REVERSALS=propose)", details="The listed version of each claim is taken.")
+    accept.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims of the drift list")
     verb("reconcile", _reconcile, does="tie out the vouchers against what became of every claim", details="Hesi is not asked and nothing is posted.")
     return parser
 

@@ -8,8 +8,8 @@ scheduler what to do::
     |-- TransientError     the other side may recover               -> retry the task
     |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
     `-- TerminalError      a person must act                        -> exit 1, fail now
-        |-- AuthenticationFailed, HostRefused, NotAllowed, PayloadChanged, PagingStuck
-        |-- TooManyRejects, ControlTotalMismatch, ValidatorFailed, RawPageAltered
+        |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
+        |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
         `-- SchemaOutdated, AnotherRunActive
 
 Every message says what was expected, what was found, where, and what to do next. ``code`` is the entry in
@@ -82,12 +82,25 @@ class PayloadChanged(TerminalError):
     """A response no longer has the documented envelope."""
 
 
+class SourceRefused(TerminalError):
+    """Hesi refused a call for a business reason; ``status`` and ``text`` are its own words."""
+
+    def __init__(self, message: str, *, status: int = 0, text: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = text
+
+
 class PagingStuck(TerminalError):
     """A list keeps answering the same page; going on would loop for ever."""
 
 
 class TooManyRejects(TerminalError):
     """The reject-rate stop: posting the rest would hide a systematic mistake."""
+
+
+class BatchRefused(TerminalError):
+    """The batch breaks a rule of the ledger; nothing of it was committed."""
 
 
 class ControlTotalMismatch(TerminalError):

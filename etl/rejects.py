@@ -71,6 +71,7 @@ CATALOGUE: dict[str, RejectCode] = _codes(
     ("PLATFORM_UNMAPPED", "rejected", "mapping", 2, "The company-paid part names no known platform or supplier.", "企业支付部分没有可识别的平台或供应商。", "Set company_paid in the mapping or the field in Hesi.", "在映射中设置 company_paid 或在合思填写字段。"),
     ("ATTACHMENT_LIMIT", "rejected", "finance", 2, "More attachments than the target can print.", "附件数超过目标系统上限。", "Split the claim, or raise the limit if the target allows it.", "拆分单据，或在目标允许时提高上限。"),
     ("FX_MISMATCH", "rejected", "finance", 2, "Base amount and foreign amount x rate differ by more than 0.01 on a line.", "本位币与外币×汇率之差超过 0.01。", "Correct the rate or amounts in Hesi.", "在合思更正汇率或金额。"),
+    ("TARGET_UNFIT", "rejected", "mapping", 2, "A value the target cannot hold: too long, a forbidden character, too many decimals.", "目标系统无法保存的值：过长、非法字符或小数位过多。", "Shorten or correct the value in Hesi, or its mapping.", "在合思或映射中缩短或更正该值。"),
     ("SUITE_FAILED", "rejected", "finance", 2, "A validation rule failed; the reason names it.", "校验规则未通过，原因中列明。", "Do what the rule says; see the expectations folder.", "按规则说明处理；见 expectations 目录。"),
     ("FOREIGN_NUMBER", "held", "gl", 2, "Hesi already carries a voucher number that is not ours.", "合思上已有非本系统的凭证号。", "Find who booked it; clear the number in Hesi if it was a mistake.", "查明入账人；若为错误则在合思清除。"),
     ("PAYEE_TREATMENT", "held", "finance", 3, "The payee is a person who is no employee; no treatment is mapped.", "收款人为非员工个人，未配置处理方式。", "Map payables.other_individual or correct the payee.", "配置 payables.other_individual 或更正收款人。"),

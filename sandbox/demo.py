@@ -72,6 +72,8 @@ def _show_progress(dag: DagChild) -> int:
         elif kind == "step_finished" and fields["step"] in STEPS:
             refused = "".join(f", {int(fields[name]):,} {name}" for name in ("rejected", "held") if fields[name] != "0")
             print(f"        {int(fields['rows_in']):,} in -> {int(fields['rows_out']):,} out{refused}, {fields['seconds']} s", flush=True)
+        elif kind == "step_failed":
+            print(f"        failed: {fields['code']}; Airflow tries again where that may help, after its pause of two minutes", flush=True)
     return dag.wait()
 
 

@@ -30,7 +30,7 @@ def main(dag_id: str, descriptor: int) -> int:
 
 
 class _Steps(logging.Handler):
-    """Passes on the lines with which each step starts and finishes."""
+    """Passes on the lines with which each step starts, finishes and fails."""
 
     def __init__(self, tell: Tell) -> None:
         super().__init__(logging.INFO)
@@ -38,7 +38,7 @@ class _Steps(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line per step event."""
-        if str(record.msg).startswith(("step_started", "step_finished")):
+        if str(record.msg).startswith(("step_started", "step_finished", "step_failed")):
             self._tell(record.getMessage())
 
 

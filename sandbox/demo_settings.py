@@ -73,9 +73,9 @@ class DemoFolder:
             yield
 
     def log(self) -> IO[bytes]:
-        """The log file of this run, opened anew."""
+        """The log file, to be added to: what an earlier demo said may explain this one."""
         self.airflow_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.fdopen(os.open(self.airflow_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), "wb")
+        return os.fdopen(os.open(self.airflow_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def child_environment(folder: DemoFolder, base_url: str) -> dict[str, str]:

@@ -12,9 +12,9 @@ from etl.commands.prepare import prepared
 from etl.commands.summary import run_document, run_lines
 from etl.config.settings import Settings
 from etl.errors import ConfigError
-from etl.pipeline.ledger_check import LEDGER_STEPS, check_ledger_once
-from etl.pipeline.replay import replay_once
 from etl.pipeline.drive import run_once
+from etl.pipeline.ledger_check import LEDGER_STEPS, check_ledger_once
+from etl.pipeline.replay import accept_once, replay_once
 from etl.pipeline.run import STEPS, Outcome
 from etl.store.ledger import Ledger
 
@@ -34,6 +34,11 @@ def run_command(options: argparse.Namespace) -> int:
 def replay_command(options: argparse.Namespace) -> int:
     """Open claims decided again."""
     return _ended(options, lambda settings, progress: replay_once(settings, options.codes, progress=progress), steps=STEPS)
+
+
+def accept_command(options: argparse.Namespace) -> int:
+    """Listed changes of posted claims reversed and posted anew."""
+    return _ended(options, lambda settings, progress: accept_once(settings, options.codes, progress=progress), steps=STEPS)
 
 
 def reconcile_command(options: argparse.Namespace) -> int:

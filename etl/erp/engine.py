@@ -15,8 +15,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from etl.erp.columns import ExactSum
-from etl.erp.port import BatchRefused
-from etl.errors import AnotherRunActive, ConfigError, EtlError, SchemaOutdated, SinkUnavailable
+from etl.errors import AnotherRunActive, BatchRefused, ConfigError, EtlError, SchemaOutdated, SinkUnavailable
 from etl.redaction import redact
 
 SUPPORTED = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from etl.erp import arrow, schema
 from etl.erp.digest import RECORD, UNIT
-from etl.erp.port import UNFIT, BatchRefused, PostingChunk
+from etl.erp.port import UNFIT, PostingChunk
+from etl.errors import BatchRefused
 from etl.frames import NO_DAY
 from etl.money import MAX_MINOR
 

@@ -26,8 +26,8 @@ from etl.erp import schema
 from etl.erp.database import DatabaseSink
 from etl.erp.engine import reading
 from etl.erp.file_rows import Cell, FileRow, file_rows
-from etl.erp.port import UNFIT, BatchRefused, LoadReceipt, PostingBatch, PostingChunk
-from etl.errors import SinkUnavailable
+from etl.erp.port import UNFIT, LoadReceipt, PostingBatch, PostingChunk
+from etl.errors import BatchRefused, SinkUnavailable
 
 XLSX_ROWS = 1_048_576
 _TEXT_FRAMES = ("vouchers", "voucher_lines", "line_dimensions")

@@ -15,11 +15,6 @@ from typing import Protocol
 import pandas as pd
 
 from etl import frames
-from etl.errors import TerminalError
-
-
-class BatchRefused(TerminalError):
-    """The batch breaks a rule of the ledger; nothing of it was committed."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from etl.erp import arrow, control, lookup, outbox, schema, states
 from etl.erp.arrow import Ints
 from etl.erp.fitness import refuse_unfit
 from etl.erp.numbering import SERIES, Numbering, Series
-from etl.erp.port import BatchRefused, ControlTotal, LoadReceipt, PostingBatch, PostingChunk
+from etl.erp.port import ControlTotal, LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.rows import Selection, select, voucher_tables
 from etl.erp.statistics import refresh_statistics
 from etl.erp.storable import storable
 from etl.erp.writer import writer_for
-from etl.errors import AnotherRunActive
+from etl.errors import AnotherRunActive, BatchRefused
 from etl.frames import FrameSpec, day_number
 
 

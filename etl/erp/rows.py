@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from etl.erp import arrow
 from etl.erp.arrow import Ints
 from etl.erp.digest import payload_digest
-from etl.erp.port import BatchRefused, PostingChunk
+from etl.erp.port import PostingChunk
 from etl.erp.schema import SOURCE_SYSTEM
+from etl.errors import BatchRefused
 
 _KEY = ("source_system", "claim_id", "entry_kind", "company_code", "book_code", "part_no", "revision")
 _ORDER = ("claim_id", "entry_kind", "part_no")

@@ -254,6 +254,7 @@ claim_drift = sa.Table(
     sa.Column("source_amount", amount(), nullable=False),
     sa.Column("cause", identifier(10), nullable=False),
     sa.Column("found_on", sa.Date, nullable=False),
+    sa.Column("raw_ref", identifier(300), nullable=False, comment="Page file and item index of the version that differs"),
     sa.Column("updated_at", instant(), comment="Hesi's updateTime of the version that differs, UTC"),
     sa.PrimaryKeyConstraint(*STATE_KEY),
     sa.CheckConstraint("cause IN ('changed', 'vanished')", name="cause"),

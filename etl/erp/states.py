@@ -44,6 +44,7 @@ DRIFT_ROWS = _rows(
         "source_amount_minor": "int64",
         "cause": "str",
         "found_day": "int32",
+        "raw_ref": "str",
         "updated_ms": "int64",
     },
 )
@@ -136,6 +137,7 @@ def drift_changes(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFra
             "source_amount_minor": merged["amount_minor"].where(~vanished, 0),
             "cause": np.where(vanished, "vanished", "changed"),
             "found_day": merged["found_day"].fillna(today).to_numpy(dtype=np.int32),
+            "raw_ref": merged["raw_ref"],
             "updated_ms": merged["source_updated_ms"],
         }
     )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.erp import schema
+from etl.erp.columns import exact_sum
 from etl.frames import FINDINGS, REJECTS
 from etl.money import exponent, to_minor
 
@@ -19,7 +20,7 @@ def state_totals(connection: Connection) -> list[tuple[str, str, str, str, Decim
     """(entry_kind, company, currency, state, amount) sums of claim_state."""
     table = schema.claim_state
     columns = (table.c.entry_kind, table.c.company_code, table.c.currency, table.c.state)
-    query = sa.select(*columns, sa.func.sum(table.c.amount)).group_by(*columns)
+    query = sa.select(*columns, exact_sum(table.c.amount)).group_by(*columns)
     return [(row[0], row[1], row[2], row[3], _exact(row[4], row[2])) for row in connection.execute(query)]
 
 
@@ -36,11 +37,11 @@ def posted_totals(connection: Connection, parties: Sequence[str]) -> dict[tuple[
     voucher, line, dimension = schema.voucher, schema.voucher_line, schema.voucher_line_dimension
     columns = (voucher.c.entry_kind, voucher.c.company_code, voucher.c.base_currency)
     plain = voucher.c.entry_kind.not_in(("CORRECTION", "RECLASS"))
-    query = sa.select(*columns, sa.func.sum(line.c.debit)).select_from(_voucher_lines()).where(plain).group_by(*columns)
+    query = sa.select(*columns, exact_sum(line.c.debit)).select_from(_voucher_lines()).where(plain).group_by(*columns)
     totals = {(row[0], row[1], row[2]): _exact(row[3], row[2]) for row in connection.execute(query)}
     same = sa.and_(*(dimension.c[name] == line.c[name] for name in (*schema.VOUCHER_KEY, "line_no")), dimension.c.dim_type.in_(parties))
     corrections = (
-        sa.select(voucher.c.company_code, voucher.c.base_currency, sa.func.sum(line.c.credit), sa.func.sum(line.c.debit))
+        sa.select(voucher.c.company_code, voucher.c.base_currency, exact_sum(line.c.credit), exact_sum(line.c.debit))
         .select_from(_voucher_lines().join(dimension, same))
         .where(voucher.c.entry_kind == "CORRECTION")
         .group_by(voucher.c.company_code, voucher.c.base_currency)
@@ -56,7 +57,7 @@ def account_totals(connection: Connection, batch_id: str) -> dict[tuple[str, str
     voucher, line = schema.voucher, schema.voucher_line
     columns = (voucher.c.entry_kind, voucher.c.company_code, line.c.account_code, voucher.c.base_currency)
     query = (
-        sa.select(*columns, sa.func.sum(line.c.debit), sa.func.sum(line.c.credit))
+        sa.select(*columns, exact_sum(line.c.debit), exact_sum(line.c.credit))
         .select_from(_voucher_lines())
         .where(voucher.c.batch_id == batch_id)
         .group_by(*columns)
@@ -69,6 +70,12 @@ def drift_totals(connection: Connection) -> list[tuple[str, str, str, Decimal, D
     table = schema.claim_drift
     query = sa.select(table.c.entry_kind, table.c.company_code, table.c.currency, table.c.posted_amount, table.c.source_amount)
     return [(row[0], row[1], row[2], _exact(row[3], row[2]), _exact(row[4], row[2])) for row in connection.execute(query)]
+
+
+def drift_refs(connection: Connection) -> list[tuple[str, str, str]]:
+    """(claim code, claim id, raw_ref) of every posted entry whose source moved."""
+    table = schema.claim_drift
+    return [(row[0], row[1], row[2]) for row in connection.execute(sa.select(table.c.claim_code, table.c.claim_id, table.c.raw_ref).order_by(table.c.claim_id))]
 
 
 def state_counts(connection: Connection) -> dict[str, int]:
@@ -120,8 +127,8 @@ def _voucher_lines() -> sa.Join:
     return voucher.join(line, sa.and_(*(voucher.c[name] == line.c[name] for name in schema.VOUCHER_KEY)))
 
 
-def _exact(value: object, currency: str) -> Decimal:
-    """A sum as the currency's exact decimal; SQLite adds REALs, whose error is far below a minor unit."""
-    text = Decimal(str(value or 0))
-    return text.quantize(Decimal(1).scaleb(-exponent(currency or "CNY")))
-
+def _exact(value: Decimal | None, currency: str) -> Decimal:
+    """A stored amount at its currency's scale; a part of a minor unit stays visible."""
+    amount = Decimal(0) if value is None else Decimal(value)
+    scaled = amount.quantize(Decimal(1).scaleb(-exponent(currency or "CNY")))
+    return scaled if scaled == amount else amount

@@ -15,11 +15,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, TypeVar, get_args
 
-from etl.errors import BudgetCalculating, NotAllowed, PagingStuck, PayloadChanged
+from etl.errors import BudgetCalculating, NotAllowed, PagingStuck, PayloadChanged, SourceRefused
 from etl.frames import day_number
 from etl.hesi.budgets import BudgetTree, published_budgets, read_tree
 from etl.hesi.client import HesiClient
-from etl.hesi.envelope import SourceRefused
 from etl.masking import mask_name
 from etl.model_budget import BudgetDimension, BudgetMoney, BudgetNode, BudgetPackage, BudgetPeriod, Control, PeriodKind
 from etl.money import MoneyError, to_minor

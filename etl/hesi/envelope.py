@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from etl.errors import PayloadChanged, SourceUnavailable, TerminalError
+from etl.errors import PayloadChanged, SourceUnavailable
 from etl.hesi.endpoints import Endpoint, Envelope
 from etl.redaction import redact
 
@@ -27,15 +27,6 @@ _CALCULATING = re.compile(r"预算\[.*\]未计算完成", re.DOTALL)
 _UNAUTHORISED = "未授权"
 _BAD_KEY = "密钥无效"
 _FEATURE_GATES = ("不允许调用此接口", "未开通", "无权访问")
-
-
-class SourceRefused(TerminalError):
-    """Hesi refused a call for a business reason; ``status`` and ``text`` are its own words."""
-
-    def __init__(self, message: str, *, status: int, text: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.text = text
 
 
 class Kind(Enum):

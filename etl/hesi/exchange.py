@@ -22,11 +22,12 @@ from etl.errors import (
     NotAllowed,
     PayloadChanged,
     RateLimited,
+    SourceRefused,
     SourceUnavailable,
 )
 from etl.hesi.auth import AccessToken, Authorisation
 from etl.hesi.endpoints import Endpoint
-from etl.hesi.envelope import Failure, Kind, SourceRefused, judge
+from etl.hesi.envelope import Failure, Kind, judge
 from etl.hesi.limits import Clock, Deadline, RateBudget, Sleep, retry_after_seconds
 from etl.hesi.location import Base
 from etl.hesi.transport import BEARER, CONNECT_SECONDS, DEADLINE, READ_SECONDS

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from etl.errors import SourceRefused
 from etl.hesi.batches import distinct_batches
 from etl.hesi.client import Answer, HesiClient
 from etl.hesi.endpoints import APPLY_LIST, APPROVE_STATES, FLOW_BY_CODE, FLOW_DETAIL, PAGE
-from etl.hesi.envelope import SourceRefused
 from etl.hesi.exchange import Reply
 from etl.hesi.paging import keyset_pages
 from etl.hesi.peek import Peek, peek

@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from etl.errors import NotAllowed
+from etl.errors import NotAllowed, SourceRefused
 from etl.hesi import invoices as invoice_calls
 from etl.hesi import loans as loan_calls
 from etl.hesi import reference as calls
 from etl.hesi.client import HesiClient
-from etl.hesi.envelope import SourceRefused
 from etl.money import MoneyError, to_minor
 from etl.payload import Money
 from etl.reference import Department, Invoice, ListItem, Payee, Reference

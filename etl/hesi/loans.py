@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from etl.errors import SourceRefused
 from etl.hesi.client import Answer, HesiClient
 from etl.hesi.endpoints import LOAN_INFO
-from etl.hesi.envelope import SourceRefused
 
 _NO_PACKAGE = "获取不到对应的借款包"
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
+from etl.errors import SourceRefused
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import ERP_VOUCHER
-from etl.hesi.envelope import SourceRefused
 
 BATCH = 20
 _IN_BRACKETS = re.compile(r"\[+([^\[\]]+)\]+")

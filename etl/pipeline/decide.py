@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from etl.erp.port import PostingChunk
 from etl.erp.totals import open_requisitions
 from etl.errors import TooManyRejects
+from etl.frames import REJECTS
+from etl.masking import mask_name
 from etl.pipeline.budgets import read_budgets
 from etl.pipeline.context import Run
 from etl.pipeline.transform import Counted
 from etl.reference import Reference
+from etl.rejects import CATALOGUE, OWNER_NAMES
 from etl.steps.budget_match import BudgetIndex
 from etl.steps.budget_outcome import budget_rejects, budget_rows
 from etl.steps.check_budget import decide
@@ -75,13 +79,29 @@ def validate_entries(run: Run) -> int:
         run.ledger.add_validation(run.run_id, [result.as_row() for result in outcome.results])
         run.ledger.add_findings(run.run_id, outcome.findings, step="validate")
         for chunk in chunks:
-            rejects = validation_rejects(outcome.failing, run.work.read_frame("map_fields", chunk, "entries"))
-            refused = outcome.failing.drop_duplicates("entry_no")[["entry_no", "disposition"]]
+            entries = run.work.read_frame("map_fields", chunk, "entries")
+            unfit = _unfit(run, chunk, entries)
+            rejects = pd.concat([validation_rejects(outcome.failing, entries), _unfit_rejects(unfit, entries)], ignore_index=True).drop_duplicates(["claim_id", "entry_kind"])
+            refused = pd.concat([outcome.failing[["entry_no", "disposition"]], unfit[["entry_no"]].assign(disposition="rejected")], ignore_index=True).drop_duplicates("entry_no")
+            facts.rejected += unfit["entry_no"].nunique()
             run.work.write_frames("validate", chunk, {"rejects": rejects, "refused": refused})
-        facts.rejected = outcome.failing["entry_no"].nunique()
+        facts.rejected += outcome.failing["entry_no"].nunique()
         facts.rows_out = facts.rows_in - facts.rejected
         _stop_on_reject_rate(run, chunks, outcome.failing)
         return facts.rejected
+
+
+def _unfit(run: Run, chunk: int, entries: pd.DataFrame) -> pd.DataFrame:
+    """Ready entries whose voucher the target cannot hold: values like the others, not a stopped run."""
+    names = ("vouchers", "voucher_lines", "line_dimensions", "line_sources", "voucher_invoices")
+    return run.sink.unfit(PostingChunk(entries=entries, **{name: run.work.read_frame("map_fields", chunk, name) for name in names}))
+
+
+def _unfit_rejects(unfit: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    rows = unfit[["entry_no", "reason"]].merge(entries, on="entry_no", validate="many_to_one")
+    owner = OWNER_NAMES[CATALOGUE["TARGET_UNFIT"].owner][0]
+    rows = rows.assign(disposition="rejected", step="validate", rule="TARGET_UNFIT", owner=owner, claimant_name=[mask_name(name) for name in rows["claimant_name"]])
+    return REJECTS.frame({name: rows[name] for name in REJECTS.columns})
 
 
 def _stop_on_reject_rate(run: Run, chunks: list[int], failing: pd.DataFrame) -> None:

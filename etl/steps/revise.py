@@ -137,6 +137,11 @@ class _Work:
             # Money has left: the change can only wait, the posted accrual stays (rule 3).
             self.held_rejects.add((claim, "EXPENSE"))
             return
+        if new is not None and original.header["company_code"] == new["company_code"] and _same(original.lines, self.new_lines.get(entry["entry_no"], ())):
+            # Nothing a voucher shows has changed (a title, a description): the posted one stands for the new version too.
+            self.dropped.add(entry["entry_no"])
+            self.dispositions[entry["entry_no"]] = "corrected"
+            return
         day = self._day(entry, rules)
         if new is not None and _year(day) != original.header["fiscal_year"] and original.header["company_code"] == new["company_code"]:
             self._correct(entry, original, new, rules, day)
@@ -297,6 +302,14 @@ def _lines_of(mapped: MappedClaims, entry_nos: set[int]) -> dict[int, list[Line]
     for line in mapped.voucher_lines[mapped.voucher_lines["entry_no"].isin(entry_nos)].to_dict("records"):
         found.setdefault(line["entry_no"], []).append({**line, "dims": dims.get((line["entry_no"], line["line_no"]), {})})
     return found
+
+
+_SHOWN = ("account_code", "currency", "fx_rate", "amount_fc_minor", "debit_minor", "credit_minor", "tax_code", "tax_rate", "business_day", "due_day", "dims")
+
+
+def _same(before: Iterable[Line], after: Iterable[Line]) -> bool:
+    """Whether two vouchers say the same, line by line."""
+    return [[line[name] for name in _SHOWN] for line in before] == [[line[name] for name in _SHOWN] for line in after]
 
 
 def _policy_rejects(reject: Mapping[str, Any], rules: CompanyRules) -> bool:

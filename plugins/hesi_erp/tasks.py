@@ -5,13 +5,14 @@ Everything heavy is imported when a task runs: the scheduler parses the files th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.sdk import AssetAlias, get_current_context, task
 
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 from hesi_erp.notify import report_recovery
 from hesi_erp.runs import newest_run, started_by
 from hesi_erp.schedule import ERP_VOUCHERS, HESI_REFERENCE, POSTING_POOL
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from etl.pipeline.context import Run
     from etl.pipeline.drive import Steps
     from etl.store.ledger import Run as LedgerRun
+
+log = logging.getLogger("etl")
 
 # Filled only when something was posted, so that nothing downstream wakes up for an empty run.
 POSTED = AssetAlias("posted_vouchers")
@@ -54,7 +57,7 @@ def _step(name: str, **options: Any) -> Callable[[Manifest], Any]:
     def run_step(before: Manifest) -> Manifest:
         from hesi_erp.ending import begin_step, end_step
 
-        with _resumed(before["run_id"]) as run:
+        with _resumed(before["run_id"], step=name) as run:
             begin_step(run, name)
             _steps(run.identity.kind)[name](run)
             end_step(run, name)
@@ -87,7 +90,7 @@ def report() -> dict[str, str]:
         return {"run_id": "", "verdict": "red"}
     verdict = found.verdict or "red"
     if found.status != "finished":
-        with _resumed(found.run_id, recording=False) as run:
+        with _resumed(found.run_id) as run:
             verdict = conclude(run, _steps(run.identity.kind))
     if verdict != "red":
         report_recovery(get_current_context()["dag"].dag_id, found.run_id)
@@ -95,15 +98,17 @@ def report() -> dict[str, str]:
 
 
 @contextmanager
-def _resumed(run_id: str, *, recording: bool = True) -> Iterator[Run]:
-    """The run in this process; what stops a step is in the ledger before Airflow hears of it."""
+def _resumed(run_id: str, *, step: str = "") -> Iterator[Run]:
+    """The run in this process; what stops a step is in the ledger and the log before Airflow hears of it."""
     from etl.pipeline.context import peak_rss_mb, resume
 
     run = resume(airflow_settings(), run_id, attempt=get_current_context()["ti"].try_number)
     try:
         yield run
     except Exception as error:
-        if recording:
+        if step:
+            code = error.code if isinstance(error, EtlError) else type(error).__name__
+            log.error("step_failed run_id=%s step=%s code=%s", run_id, step, code)
             run.ledger.stop_run(run_id, error, peak_rss_mb=peak_rss_mb())
         raise
     finally:

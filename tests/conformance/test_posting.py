@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.erp.port import BatchRefused, ControlTotal, NumberRange, PostingChunk
+from etl.erp.port import ControlTotal, NumberRange, PostingChunk
 from etl.erp.rehash import altered_vouchers
-from etl.errors import ControlTotalMismatch
+from etl.errors import BatchRefused, ControlTotalMismatch
 from etl.money import MAX_MINOR
 from etl.periods import FiscalPeriod
 from tests.conformance.chunks import CREATED_AT, TODAY, Chunk, batch, decimals, one

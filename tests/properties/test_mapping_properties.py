@@ -15,8 +15,8 @@ from tests.cases.situation import shipped_mappings
 from tests.properties.random_claims import RandomClaim, batches
 from tests.support.claims import CORP, detail, expense, map_flows, reference, stage_flows
 
-EXAMPLES = settings(max_examples=25)
-FEW = settings(max_examples=12)  # these map every claim several times
+EXAMPLES = settings(max_examples=15)
+FEW = settings(max_examples=8)  # these map every claim several times
 
 
 def mapped_from(claims: Sequence[RandomClaim], *, known: Any = None, flows: Sequence[dict[str, Any]] | None = None) -> MappedClaims:
@@ -141,7 +141,7 @@ def test_the_generator_draws_every_awkwardness_it_promises() -> None:
     seen = set()
 
     @given(batches())
-    @settings(max_examples=60, database=None)
+    @settings(max_examples=40, database=None)
     def look(claims: list[RandomClaim]) -> None:
         for claim in claims:
             form = claim.flow["form"]

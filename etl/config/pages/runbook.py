@@ -84,6 +84,10 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Keep the stored page, compare it with Hesi's documentation, and report the change; nothing was posted.",
         "保留原始页面，与合思文档比对并报告变更；未过账任何内容。",
     ),
+    errors.SourceRefused: Advice(
+        "it", "合思以业务原因拒绝了调用；信息中为其原文。", "Read Hesi's own words in the message; correct what they name, or ask Hesi support.",
+        "阅读信息中合思的原文，按其更正，或联系合思支持。",
+    ),
     errors.PagingStuck: Advice(
         "it", "列表反复返回同一页，继续会陷入死循环。", "Report the address in the message to Hesi; then run again.",
         "将信息中的地址报告合思，之后重新运行。",
@@ -93,6 +97,10 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Group the rejects of the report by cause; most often one mapping entry is missing. Raise "
         "`HESI_ERP_REJECT_RATE_PERCENT` only when every cause is understood.",
         "按原因汇总报告中的拒收，多为缺少某条映射；确认全部原因后才可调高 `HESI_ERP_REJECT_RATE_PERCENT`。",
+    ),
+    errors.BatchRefused: Advice(
+        "it", "批次违反账簿规则，全部回滚。", "Nothing was committed. Look up the named rule or constraint; run again when its cause is gone.",
+        "未提交任何内容；查明所列规则或约束的原因，解决后重新运行。",
     ),
     errors.ControlTotalMismatch: Advice(
         "gl", "从目标读回的笔数或金额与发送的不符。",

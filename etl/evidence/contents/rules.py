@@ -36,14 +36,15 @@ def write_rules(pack: PackFiles, scope: Scope) -> list[InForce]:
     versions = in_force(scope)
     rows = []
     for item in versions:
+        used = [item.version.what, item.version.version, item.first_run, item.first_at, item.runs]
         for name, digest in sorted(item.version.files.items()):
             content = scope.configurations.content(digest)
-            place = f"{item.folder}/{name}"
+            place = f"{item.folder}/{name}" if content is not None else ""
             if content is not None:
                 pack.file(place, content)
-            rows.append([item.version.what, item.version.version, item.first_run, item.first_at, item.runs, name, digest, content is not None, place if content else ""])
+            rows.append([*used, name, digest, content is not None, place])
         if not item.version.files:
-            rows.append([item.version.what, item.version.version, item.first_run, item.first_at, item.runs, "", "", False, ""])
+            rows.append([*used, "", "", False, ""])
         if item.before is not None:
             pack.file(f"{item.folder}.diff", "".join(_differences(scope.configurations, item.before, item.version)).encode())
     pack.table("3-rules/versions.csv", COLUMNS, rows)
@@ -53,7 +54,8 @@ def write_rules(pack: PackFiles, scope: Scope) -> list[InForce]:
 def in_force(scope: Scope) -> list[InForce]:
     """Versions the runs of the scope used; ``before`` is the version the run before the first use had."""
     wanted = set(scope.run_ids)
-    known = {(e.body["what"], e.body["version"]): Version(e.body["what"], e.body["version"], dict(e.body["files"])) for e in scope.events if e.kind == "configuration"}
+    logged = [entry.body for entry in scope.events if entry.kind == "configuration"]
+    known = {(body["what"], body["version"]): Version(body["what"], body["version"], dict(body["files"])) for body in logged}
     last: dict[str, Version] = {}
     found: dict[tuple[str, str], InForce] = {}
     for entry in scope.events:

@@ -22,8 +22,8 @@ def write_validation(pack: PackFiles, scope: Scope) -> dict[str, int]:
     counts = {"rules": 0, "failed": 0}
     pack.table("4-validation/results.csv", RESULTS, _results(scope, counts))
     pack.table("4-validation/failing_keys.csv", KEYS, _keys(scope))
-    findings = scope.ledger_rows(tables.run_finding, order=["step", "n"])
-    pack.table("4-validation/findings.csv", FINDINGS, ([mask_text(value) if isinstance(value := row[name], str) and name == "detail" else value for name in FINDINGS] for row in findings))
+    findings = (row | {"detail": mask_text(row["detail"])} for row in scope.ledger_rows(tables.run_finding, order=["step", "n"]))
+    pack.table("4-validation/findings.csv", FINDINGS, ([row[name] for name in FINDINGS] for row in findings))
     budgets = scope.ledger_rows(tables.run_budget, order=["n"])
     pack.table("4-validation/budget_checks.csv", BUDGET, ([row[name] for name in BUDGET] for row in budgets))
     return counts

@@ -20,8 +20,8 @@ from etl.config.settings import PROJECT
 from etl.config.yaml_file import read_yaml
 from etl.erp.database import DatabaseSink
 from etl.erp.import_file import ImportFileSink
-from etl.erp.port import BatchRefused, PostingChunk
-from etl.errors import SinkUnavailable
+from etl.erp.port import PostingChunk
+from etl.errors import BatchRefused, SinkUnavailable
 from tests.conformance.chunks import Chunk, batch, one
 
 COLUMNS = (

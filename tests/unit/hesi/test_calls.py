@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from etl.errors import BudgetCalculating, PayloadChanged, SourceUnavailable
+from etl.errors import BudgetCalculating, PayloadChanged, SourceRefused, SourceUnavailable
 from etl.hesi import attachments, budgets, flows, invoices, loans, reference, vouchers
-from etl.hesi.envelope import SourceRefused
 from etl.hesi.vouchers import VoucherNumber, WriteBack
 
 API = "/api/openapi"

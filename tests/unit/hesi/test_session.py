@@ -19,13 +19,13 @@ from etl.errors import (
     NotAllowed,
     PayloadChanged,
     RateLimited,
+    SourceRefused,
     SourceUnavailable,
     TokenExpired,
 )
 from etl.hesi.auth import AccessToken, TokenKeeper
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import CURRENCIES, FEE_TYPES, FLOW_DETAIL
-from etl.hesi.envelope import SourceRefused
 from etl.hesi.exchange import ATTEMPTS
 
 Connect = Callable[..., HesiClient]

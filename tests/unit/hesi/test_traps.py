@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from etl.errors import BudgetCalculating, NotAllowed
+from etl.errors import BudgetCalculating, NotAllowed, SourceRefused
 from etl.hesi import attachments, budgets, endpoints, flows, invoices, loans, reference, vouchers
 from etl.hesi.endpoints import Endpoint
-from etl.hesi.envelope import SourceRefused
 
 API = "/api/openapi"
 T0 = 1_767_225_600_000

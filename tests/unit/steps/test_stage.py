@@ -130,7 +130,7 @@ def test_the_bank_number_is_that_of_the_last_payment_in_the_log() -> None:
 def test_plan_rows_are_read_by_the_ends_of_their_keys() -> None:
     row = {"E_系统_X_支付金额": money("1.00"), "u_收款信息": {"id": "pay-E001"}, "z支付日期": ms("2026-03-12"), "任意支付流水号": "T9", "other": 1}
     payees = staged(expense("1.00", payPlan=[{"dataLinkForm": row}])).payees
-    assert payees[["payee_id", "amount_minor", "paid_ms", "trade_no", "planned"]].to_numpy().tolist() == [["pay-E001", 100, ms("2026-03-12"), "T9", True]]
+    assert payees[["payee_id", "amount_minor", "paid_ms", "trade_no"]].to_numpy().tolist() == [["pay-E001", 100, ms("2026-03-12"), "T9"]]
 
 
 def test_a_plan_without_any_date_is_paid_on_the_claims_own_date() -> None:

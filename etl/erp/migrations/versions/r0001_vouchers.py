@@ -233,6 +233,7 @@ def _claim_rejects_and_drift() -> None:
         sa.Column("source_amount", amount(), nullable=False),
         sa.Column("cause", identifier(10), nullable=False),
         sa.Column("found_on", sa.Date, nullable=False),
+        sa.Column("raw_ref", identifier(300), nullable=False),
         sa.Column("updated_at", instant()),
         sa.PrimaryKeyConstraint(*_STATE_KEY),
         sa.CheckConstraint("cause IN ('changed', 'vanished')", name="cause"),
