@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from etl import __version__
 
@@ -66,6 +68,45 @@ def _explain(options: argparse.Namespace) -> int:
     return explain_command(options)
 
 
+def _evidence(options: argparse.Namespace) -> int:
+    from etl.commands.evidence import evidence_command
+
+    return evidence_command(options)
+
+
+def _audit_check(options: argparse.Namespace) -> int:
+    from etl.commands.audit import audit_check_command
+
+    return audit_check_command(options)
+
+
+def _audit_acknowledge(options: argparse.Namespace) -> int:
+    from etl.commands.audit import audit_acknowledge_command
+
+    return audit_acknowledge_command(options)
+
+
+def _audit_new_key(options: argparse.Namespace) -> int:
+    from etl.commands.audit import audit_new_key_command
+
+    return audit_new_key_command(options)
+
+
+def _add_audit(verbs: Any, common: argparse.ArgumentParser) -> None:
+    does = "check the audit log against the database and its anchors, and look after its keys"
+    audit = verbs.add_parser("audit", help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=_SETTINGS)
+    acts = audit.add_subparsers(title="acts", metavar="ACT", required=True)
+    check = acts.add_parser("check", parents=[common], help="name everything that is not as it was written")
+    check.add_argument("--all", action="store_true", help="hash every voucher again, not only those of this month and the last")
+    check.add_argument("--key", action="append", default=[], metavar="PUBLIC_KEY", help="trusted public key or its file; default: that of HESI_ERP_SIGNING_KEY")
+    check.set_defaults(command=_audit_check)
+    accept = acts.add_parser("acknowledge", parents=[common], help="record that a named person knows of the log's gaps")
+    accept.add_argument("--by", required=True, metavar="NAME")
+    accept.add_argument("--reason", required=True, metavar="TEXT")
+    accept.set_defaults(command=_audit_acknowledge)
+    acts.add_parser("new-key", parents=[common], help="make a key pair; nothing is stored").set_defaults(command=_audit_new_key)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hesi-erp", description="Approved Hesi expense claims become balanced, audited ERP vouchers.", epilog=_SETTINGS
@@ -95,6 +136,14 @@ def _parser() -> argparse.ArgumentParser:
     accept = verb("accept", _accept, does="reverse and post anew what changed after posting (HESI_ERP_REVERSALS=propose)", details="The listed version of each claim is taken.")
     accept.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims of the drift list")
     verb("reconcile", _reconcile, does="tie out the vouchers against what became of every claim", details="Hesi is not asked and nothing is posted.")
+    evidence = verb("evidence", _evidence, does="build the evidence pack of a month for each company", details="Nothing is posted or deleted.")
+    evidence.add_argument("action", nargs="?", choices=("pack", "destruction-list"), default="pack", help="destruction-list names what is past its retention")
+    evidence.add_argument("--period", metavar="YYYY-MM", help="fiscal month of the pack")
+    evidence.add_argument("--company", metavar="CODE", help="only this company; default: one pack for each")
+    evidence.add_argument("--seed", type=int, default=20_160_101, metavar="N", help="seed of the random sample (default %(default)s)")
+    evidence.add_argument("--out", type=Path, metavar="DIR", help="where packs are written; default: HESI_ERP_HOME/evidence")
+    evidence.add_argument("--before", metavar="YYYY-MM-DD", help="destruction-list: what had to be kept until before this day")
+    _add_audit(verbs, common)
     return parser
 
 

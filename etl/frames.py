@@ -7,10 +7,11 @@ Text is the pandas ``str`` dtype, amounts are ``int64`` minor units of the curre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,17 @@ class FrameSpec:
             first = frame.loc[frame.duplicated(list(self.key)), list(self.key)].iloc[0].to_dict()
             raise PayloadChanged(f"frame {self.name}: key {self.key} repeats at {first}")
         return frame
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows as named tuples; a frame of a few rows may be read so, never a hot path."""
+    return iter(frame.itertuples(index=False))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries."""
+    found: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    return found
 
 
 def _values(values: Iterable[object]) -> object:

@@ -50,7 +50,7 @@ def to_minor(value: str | int | Decimal, currency: str) -> int:
     scale = exponent(currency)
     if fraction[scale:].strip("0"):
         raise MoneyError(f"{text[:40]} has more than the {scale} decimals of {currency}")
-    minor = int(whole) * 10**scale + int((fraction[:scale] or "0").ljust(scale, "0"))
+    minor: int = int(whole) * 10**scale + int((fraction[:scale] or "0").ljust(scale, "0"))
     if minor > MAX_MINOR:
         raise MoneyError(f"{text[:40]} {currency} is beyond any claim this program posts")
     return -minor if text[:1] == "-" else minor

@@ -162,10 +162,10 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
         level, _, key = path.partition(".")
         if level in wanted and key not in wanted[level]:
             wanted[level].append(key)
-    share = _struct("Share", SHARE_FIELDS, wanted["share"])
-    apportion = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)], gc=False)
-    line = _struct("Line", [*LINE_FIELDS, ("apportions", list[apportion] | str | None, None)], wanted["line"])
-    detail = msgspec.defstruct(
+    share: Any = _struct("Share", SHARE_FIELDS, wanted["share"])
+    apportion: Any = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)], gc=False)
+    line: Any = _struct("Line", [*LINE_FIELDS, ("apportions", list[apportion] | str | None, None)], wanted["line"])
+    detail: Any = msgspec.defstruct(
         "Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)], gc=False
     )
     form = _struct("Form", [*FORM_FIELDS, ("details", list[detail] | None, None)], wanted["form"])

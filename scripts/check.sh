@@ -23,5 +23,8 @@ if [ ${#failed[@]} -gt 0 ]; then
   printf '== failed: %s\n' "${failed[@]}"
 fi
 printf '== pytest\n'
-$bin/python -m pytest || exit 1
+# make test WORKERS=2 shares the files between two processes.
+workers=${WORKERS:+-n $WORKERS --dist loadgroup}
+# shellcheck disable=SC2086  # several words on purpose
+$bin/python -m pytest ${workers:-} || exit 1
 [ ${#failed[@]} -eq 0 ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.browser"]
+pytest_plugins = ["pytester", "tests.fixtures.postgres", "tests.fixtures.browser"]
 
 FINANCE = Path(__file__).parent / "cases" / "golden"
 KEPT = {"HESI_SAMPLES_DIR"}
@@ -33,6 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if (name.startswith(("HESI_", "AIRFLOW_")) or name == "ERP_URL") and name not in KEPT:
             del os.environ[name]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``-n 2 --dist loadgroup`` a file stays on one worker, and all that starts Airflow on the same one."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            place = item.path.relative_to(config.rootpath).as_posix()
+            item.add_marker(pytest.mark.xdist_group("airflow" if place.startswith("tests/dags/") else place))
 
 
 class NetworkRefused(Exception):  # not an OSError: code that expects a broken network must not swallow it

@@ -12,7 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 CORE = {"errors", "money", "periods", "frames", "rejects", "payload", "reference", "redaction", "masking", "model_budget"}
-COMPOSERS = {"pipeline", "cli", "cli_output", "commands", "explain", "explain_history", "explain_model", "__main__"}
+COMPOSERS = {"pipeline", "cli", "cli_output", "commands", "explain", "__main__"}
 # Room of etl -> the rooms of etl it may import besides itself.
 MAY_IMPORT = {
     "config": CORE,
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "store": CORE,
     "report": CORE,
     "audit": CORE,
+    "evidence": CORE | {"audit", "config", "erp", "store", "steps"},  # reads what all of them kept; no Hesi, no pipeline
     **dict.fromkeys(CORE, CORE),
 }
 HEAVY = {"pandas", "numpy", "pyarrow", "sqlalchemy", "httpx", "great_expectations", "etl"}
@@ -32,7 +33,10 @@ CONFINED = {
     "hesi_erp": (),
     "great_expectations": ("etl/steps/validate.py",),
     "httpx": ("etl/hesi/",),
-    "sqlalchemy": ("etl/erp/", "etl/store/", "etl/report/", "etl/pipeline/", "etl/commands/", "etl/explain", "etl/config/settings.py", "etl/config/pages/"),
+    "sqlalchemy": (
+        *("etl/erp/", "etl/store/", "etl/report/", "etl/evidence/"),
+        *("etl/pipeline/", "etl/commands/", "etl/explain/", "etl/config/settings.py", "etl/config/pages/"),
+    ),
 }
 STEPS_NEVER = {"httpx", "sqlalchemy", "os", "io", "pathlib", "time", "random", "socket", "subprocess", "secrets", "tempfile", "uuid"}
 STEPS_NEVER_CALL = {"open", "now", "today", "utcnow", "read_text", "read_bytes", "write_text", "write_bytes", "getenv", "to_csv", "read_csv", "print"}

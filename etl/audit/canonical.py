@@ -37,7 +37,7 @@ def _refuse_ambiguous(value: object) -> None:
     if kind in _SCALARS:
         return
     if isinstance(value, dict):
-        if not all(type(key) is str for key in value):
+        if not all(isinstance(key, str) for key in value):
             raise TypeError("expected text keys only in a value to be hashed")
         for item in value.values():
             _refuse_ambiguous(item)

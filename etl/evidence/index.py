@@ -29,7 +29,8 @@ def index_page(manifest: dict[str, Any], controls: Sequence[Control], written: I
 
     title = f"{said(HEADINGS['title'], language)} {manifest['company']} {manifest['period']}"
     facts = [
-        ("company", manifest["company"]), ("period", manifest["period"]), ("vouchers", manifest["population"]["vouchers"]), ("lines", manifest["population"]["lines"]),
+        ("company", manifest["company"]), ("period", manifest["period"]),
+        ("vouchers", manifest["population"]["vouchers"]), ("lines", manifest["population"]["lines"]),
         ("log", f"{manifest['log']['first_seq']} – {manifest['log']['last_seq']}"), ("seed", manifest["seed"]),
         ("key", manifest["key"] or said(LABELS["unsigned"], language)),
     ]  # fmt: skip

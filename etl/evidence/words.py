@@ -38,11 +38,13 @@ LABELS: dict[str, Pair] = {
 TEXTS: dict[str, Pair] = {
     "verify": (
         "在另一台机器上执行 python3 -I verify.py 本文件 --key 公钥。公钥与 verify.py 的 SHA-256 须从可信来源取得，不得取自本包。",
-        "On another machine: python3 -I verify.py THIS_FILE --key PUBLIC_KEY. Get the key and the SHA-256 of verify.py from somebody you trust, never from the pack.",
+        "On another machine: python3 -I verify.py THIS_FILE --key PUBLIC_KEY. Get the key and the SHA-256 of verify.py from somebody you trust, "
+        "never from the pack.",
     ),
     "privacy": (
         "姓名、电话与卡号已遮蔽；凭证摘要属于会计记录，保留真实姓名。审批人以合思员工 ID 表示。",
-        "Names, telephone and card numbers are masked. Summaries of vouchers are the accounting record and keep real names. Approvers appear by their Hesi staff id.",
+        "Names, telephone and card numbers are masked. Summaries of vouchers are the accounting record and keep real names. Approvers appear by "
+        "their Hesi staff id.",
     ),
 }
 FOLDERS: dict[str, Pair] = {

@@ -155,7 +155,7 @@ def _minor(raw: Raw | None) -> int | None:
         return None
     try:
         money = _MONEY.decode(raw)
-        if money is None or money.standard is UNSET or bytes(money.standard) == b"null":  # type: ignore[call-overload]
+        if money is None or money.standard is UNSET or bytes(money.standard) == b"null":
             return None
         return to_minor(bytes(money.standard).decode().strip('" '), money.standardStrCode or "CNY")
     except (msgspec.MsgspecError, MoneyError):

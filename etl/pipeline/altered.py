@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from etl.erp.rehash import altered_vouchers
@@ -26,14 +28,12 @@ def altered_findings(run: Run) -> pd.DataFrame:
 
 
 def _findings(altered: pd.DataFrame) -> pd.DataFrame:
-    return FINDINGS.from_rows(
-        [
-            (
-                row.claim_id, row.claim_code, RULE,
-                f"voucher {row.company_code} {row.voucher_word}-{row.voucher_no} ({row.entry_kind}) was changed after it was posted: "
-                f"posted as {row.posted_sha256[:12]}, now {row.found_sha256[:12]}",
-                0, "",
-            )
-            for row in altered.itertuples(index=False)
-        ]
+    rows = altered.to_dict("records")
+    return FINDINGS.from_rows([(row["claim_id"], row["claim_code"], RULE, _told(row), 0, "") for row in rows])
+
+
+def _told(row: dict[Any, Any]) -> str:
+    return (
+        f"voucher {row['company_code']} {row['voucher_word']}-{row['voucher_no']} ({row['entry_kind']}) was changed after it was posted: "
+        f"posted as {row['posted_sha256'][:12]}, now {row['found_sha256'][:12]}"
     )

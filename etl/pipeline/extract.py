@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
+from etl.frames import rows
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
 from etl.pipeline.context import Run
@@ -107,7 +108,7 @@ class _Index:
 def _open_claims(run: Run, index: _Index) -> list[str]:
     """References to rejected, held and waiting claims that did not change: the mapping, a period or a budget may have."""
     refs: dict[str, str] = {}
-    for entry in run.sink.open_entries().itertuples(index=False):
+    for entry in rows(run.sink.open_entries()):
         if entry.claim_id not in index.newest:
             refs[entry.claim_id] = entry.raw_ref
     stored = dict(run.raw.items(list(refs.values())))

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from etl.erp.posted import last_revisions, live_vouchers
 from etl.errors import ControlTotalMismatch
-from etl.frames import NO_AMOUNT
+from etl.frames import NO_AMOUNT, rows
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
 from etl.payload import may_repeat_keys, page_items
 from etl.pipeline.context import Run
@@ -134,7 +134,7 @@ def known_entries(known: pd.DataFrame) -> dict[tuple[str, str, int], Known]:
         (row.claim_id, row.entry_kind, row.part_no): Known(
             row.state, row.source_sha256, row.claim_code, row.company_code, row.currency, row.amount_minor, row.outbox_number
         )
-        for row in known.itertuples(index=False)
+        for row in rows(known)
     }
 
 

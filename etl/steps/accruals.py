@@ -170,7 +170,9 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
     codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
     deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
-    parts, found, findings = [], {}, []
+    parts: list[tuple[Any, ...]] = []
+    found: dict[tuple[int, str], tuple[str, int, int]] = {}
+    findings: list[tuple[Any, ...]] = []
     for line, row, use_entry, invoice_id, tax, rate, approved, items in zip(
         at.tolist(), uses["line"].tolist(), entry.tolist(), uses["invoice_id"], uses["tax_minor"].tolist(), uses["rate"], uses["approved_minor"].tolist(),
         uses["item_ids"], strict=True,
@@ -319,7 +321,7 @@ def book_write_offs(
         currency=rules.mapping.company.base_currency, credit_minor=amounts, source_line_id=offs["package_id"].to_numpy(),
     )
     book.add_sources(handles, source_line_id="writtenOffRecords", source_part=offs["package_id"].to_numpy(), amount_minor=amounts, rule=f"{rules.place}:loans.employee")
-    return entry
+    return np.asarray(entry)
 
 
 def _book_company_paid(

@@ -129,7 +129,7 @@ class CompanyRules:
             classes = [code for item in self.mapping.department_classes for code in item.departments.codes]
             return None, ("DEPARTMENT_UNMAPPED", f"department {label} has no class in department_classes of {self.place}{nearest(label, classes)}")
         key = class_ if class_ in entry.accounts else "*"
-        account = entry.accounts.get(key)  # type: ignore[arg-type]
+        account = entry.accounts.get(key)
         if account is None:
             return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} has no account for class {class_} in fee_types[{index}] of {self.place}; it has {', '.join(entry.accounts)}")
         return (account, f"{self.place}:fee_types[{index}].accounts.{key}"), None
@@ -153,7 +153,7 @@ class CompanyRules:
         if dimension.source == "text":
             mapped = self._mapped(dimension.values, (value,), day)
             return (mapped.code, mapped.name) if mapped else (value, value), None
-        item: Any = lists[dimension.source].get(value)  # type: ignore[attr-defined]
+        item: Any = lists[dimension.source].get(value)
         mapped = self._mapped(dimension.values, (value, item.code if item else ""), day)
         if mapped:
             return (mapped.code, mapped.name or (item.name if item else "")), None
@@ -294,7 +294,7 @@ def dimension_paths(mapping: CompanyMapping) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in paths if path.partition(".")[0] in {"form", "line", "share"}))
 
 
-def first_hit(frame_columns: list[pd.Series]) -> npt.NDArray[Any]:
+def first_hit(frame_columns: Sequence[pd.Series | npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """The first non-empty text of several columns, row by row."""
     result = np.asarray(frame_columns[0], dtype=object)
     for column in frame_columns[1:]:

@@ -31,6 +31,7 @@ from etl.frames import (
     VOUCHERS,
     FrameSpec,
     day_of,
+    rows,
 )
 from etl.masking import mask_name
 from etl.money import to_text
@@ -368,10 +369,10 @@ def _settle(entries: pd.DataFrame, ready: Array, failures: Failures, context: Ma
     kind, ids = entries["entry_kind"].to_numpy(), entries["claim_id"].to_numpy()
     has_accrual = set(ids[(kind == "EXPENSE") & np.isin(disposition, ["ready", "unchanged", "drift"])].tolist())
     payments = np.flatnonzero((kind == "PAYMENT") & (entries["form_type"].to_numpy() == "expense") & ready)
-    for row in payments:
+    for row in payments.tolist():
         if ids[row] not in has_accrual:
             disposition[row] = "waiting"
-            failures.found.pop(int(row), None)
+            failures.found.pop(row, None)
     return entries.assign(disposition=disposition)
 
 
@@ -416,7 +417,8 @@ def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, con
     """Claims of legal entities no company mapping knows: rejected, never dropped."""
     known = [key for company in context.mappings.companies for key in (*company.company.hesi.codes, company.company.name)]
     staffs, items = context.reference.staffs, context.reference.dimension_items
-    entries, rejects = [], []
+    entries: list[tuple[Any, ...]] = []
+    rejects: list[tuple[Any, ...]] = []
     for claim in np.flatnonzero((company_of < 0) & staged.claims["due"].to_numpy()).tolist():
         row = staged.claims.iloc[claim]
         kind, part = _MAIN_KIND[row["form_type"]]
@@ -442,8 +444,9 @@ def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, con
 
 def _carry_unreadable(staged: StagedClaims, context: MappingContext, first: int) -> MappedClaims:
     """Claims stage could not read: a rejected entry each, or drift where an earlier version is posted already."""
-    entries, rejects = [], []
-    for row in staged.rejects.itertuples(index=False):
+    entries: list[tuple[Any, ...]] = []
+    rejects: list[tuple[Any, ...]] = []
+    for row in rows(staged.rejects):
         kind, part = _MAIN_KIND.get(row.form_type, ("EXPENSE", 0))
         posted = _is_posted(context, row.claim_id, kind, part)
         # What was posted is all that is known of its amount; the drift list shows it as changed by an unknown amount.
@@ -470,11 +473,11 @@ def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: Mapping
     current = {key for part in parts for key in zip(part.entries["claim_id"], part.entries["entry_kind"], part.entries["part_no"].tolist(), strict=True)}
     claims = staged.claims.set_index("claim_id")[["form_type", "hesi_state", "source_updated_ms", "raw_ref"]]
     unreadable = set(staged.rejects["claim_id"])
-    entries = []
+    entries: list[tuple[Any, ...]] = []
     for (claim_id, kind, part_no), found in context.known.items():
         if (claim_id, kind, part_no) in current or claim_id not in claims.index or claim_id in unreadable:
             continue
-        row = claims.loc[claim_id]
+        row: Any = claims.loc[claim_id]
         entries.append(
             (first + len(entries), claim_id, found.claim_code, row["form_type"], row["hesi_state"], "", 0, int(row["source_updated_ms"]), kind, part_no, found.company_code,
              found.currency, 0, NO_DAY, "", "", "", "", {"posted": "drift", "reversed": "reversed"}.get(found.state, "gone"), row["raw_ref"])

@@ -54,7 +54,7 @@ def book_settlements(
         entry=rows, section=np.where(forms == "expense", PAYABLE, ADVANCE), account_code=accounts, currency=base, debit_minor=amounts,
         due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=payees["payee_id"].to_numpy(),
     )
-    book.add_sources(handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
+    book.add_sources(handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str).to_numpy(), amount_minor=amounts, rule=f"{rules.place}:payables")
     _book_bank(book, entries, rows, staged, rules, failures, credit=amounts, trade_no=payees["trade_no"].to_numpy())
     return parties
 
@@ -85,7 +85,7 @@ def _book_bank(
         dims=claim_dimensions(claims, staged, rules, days, first), entry=rows, section=BANK, account_code=accounts, currency=base,
         credit_minor=credit, debit_minor=debit, settlement_no=trade_no,
     )
-    amounts = credit if isinstance(credit, np.ndarray) else debit
+    amounts = np.asarray(credit if isinstance(credit, np.ndarray) else debit)
     book.add_sources(handles, source_line_id="paymentAccountId", source_part=trade_no, amount_minor=amounts, rule=f"{rules.place}:bank_accounts")
 
 

@@ -98,33 +98,33 @@ def stage(
     return rows.frames()
 
 
-def parse_amount(raw: Raw | bytes | object, currency: str, where: str) -> int:
+def parse_amount(raw: Any, currency: str, where: str) -> int:
     """Minor units of a JSON amount, text or number; absent and null are 0 (section 6: all forms exact)."""
     if raw is UNSET:
         return 0
-    text = bytes(raw).strip(b'" ')  # type: ignore[call-overload]
+    text = bytes(raw).strip(b'" ')
     whole_part, dot, fraction_part = text.partition(b".")
     size = len(fraction_part)
     if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 == (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
-        return int(whole_part + fraction_part) * 10 ** (scale - size)  # nearly all amounts; the rest is judged below
-    match = _AMOUNT.fullmatch(raw)  # type: ignore[arg-type]
+        return int(int(whole_part + fraction_part) * 10 ** (scale - size))  # nearly all amounts; the rest is judged below
+    match = _AMOUNT.fullmatch(raw)
     if match is None:
-        text = bytes(raw)  # type: ignore[call-overload]
+        text = bytes(raw)
         if text == _NULL:
             return 0
         raise _Unreadable("MONEY_INVALID", f"{where}: expected plain decimal text like 1234.50, found {text[:40].decode('utf-8', 'replace')}")
     sign, whole, fraction = match.groups()
     scale = exponent(currency)
     if fraction is None:
-        minor = int(whole) * 10**scale
+        minor: int = int(whole) * 10**scale
     elif len(fraction) <= scale:
         minor = int(whole + fraction) * 10 ** (scale - len(fraction))
     elif fraction[scale:].strip(b"0"):
-        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} has more than the {scale} decimals of {currency}")  # type: ignore[call-overload]
+        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} has more than the {scale} decimals of {currency}")
     else:
         minor = int(whole + fraction[:scale])
     if minor > MAX_MINOR:
-        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} {currency} is beyond any claim this program posts")  # type: ignore[call-overload]
+        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} {currency} is beyond any claim this program posts")
     return -minor if sign else minor
 
 
@@ -141,11 +141,11 @@ def _money(money: Money | None, where: str, currency: str = "") -> tuple[int, st
 def _foreign(money: Money, where: str) -> tuple[int, str, str]:
     """Foreign amount, currency and rate; (0, "", "") in base currency."""
     currency = money.foreignStrCode
-    if not currency or currency == money.standardStrCode or money.foreign is UNSET or bytes(money.foreign) == _NULL:  # type: ignore[call-overload]
+    if not currency or currency == money.standardStrCode or money.foreign is UNSET or bytes(money.foreign) == _NULL:
         return 0, "", ""
     if len(currency) != 3:
         raise _Unreadable("MONEY_INVALID", f"{where}: expected a currency code in foreignStrCode, found {currency!r}")
-    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode("utf-8", "replace")  # type: ignore[call-overload]
+    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode("utf-8", "replace")
     return parse_amount(money.foreign, currency, where), currency, "" if rate == "null" else rate
 
 
@@ -203,8 +203,8 @@ class _Rows:
         )
         self.claims: list[tuple[object, ...]] = []
         self.lines: list[tuple[object, ...]] = []
-        self.shares: list[tuple[object, ...]] = []
-        self.invoices: list[tuple[object, ...]] = []
+        self.shares: list[tuple[Any, ...]] = []
+        self.invoices: list[tuple[Any, ...]] = []
         self.write_offs: list[tuple[object, ...]] = []
         self.payees: list[tuple[object, ...]] = []
         self.commitments: list[tuple[object, ...]] = []
@@ -403,7 +403,7 @@ class _Rows:
         return payable
 
     def _add_write_offs(self, form: Any, claim: int, currency: str) -> list[tuple[object, ...]]:
-        found = []
+        found: list[tuple[object, ...]] = []
         for number, record in enumerate(form.writtenOffRecords or ()):
             amount = parse_amount(record.amount, currency, f"form.writtenOffRecords[{number}].amount")
             found.append((record.id or record.loanId or "", amount))
@@ -412,7 +412,7 @@ class _Rows:
 
 
 def _optional(money: Money | None, where: str, currency: str) -> int:
-    if money is None or money.standard is UNSET or bytes(money.standard) == _NULL:  # type: ignore[call-overload]
+    if money is None or money.standard is UNSET or bytes(money.standard) == _NULL:
         return NO_AMOUNT
     if money.standardStrCode not in (None, "", currency):
         raise _Unreadable("MONEY_INVALID", f"{where}: expected {currency} like the detail, found {money.standardStrCode!r}")

@@ -119,7 +119,7 @@ def _split_by_rate(use: InvoiceUse, invoice: Invoice | None, rules: VatRules, ta
     for _, rate, item_tax in used_items(use, invoice) if invoice else ():
         if rate and item_tax:
             by_rate[rate] = by_rate.get(rate, 0) + item_tax
-    if len(by_rate) > 1 and sum(by_rate.values()):
+    if len(by_rate) > 1 and sum(by_rate.values()) != 0:
         answer.parts = [part for part in zip(by_rate, allocate(tax, list(by_rate.values())), strict=True) if part[1]]
         return
     rule = kind_rule(invoice, use.fallback_day, rules) if invoice else None

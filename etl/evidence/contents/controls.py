@@ -70,7 +70,8 @@ def _ledger(scope: Scope, facts: Facts) -> Iterator[Control]:
     altered = altered_vouchers(scope.erp, scope.period)
     mine = int((altered["company_code"] == scope.company).sum())
     yield Control(
-        "K03", "过账后不得修改", "a posted voucher is never edited", "tests/conformance/test_posting.py::test_any_later_change_of_a_voucher_is_found_by_its_fingerprint",
+        "K03", "过账后不得修改", "a posted voucher is never edited",
+        "tests/conformance/test_posting.py::test_any_later_change_of_a_voucher_is_found_by_its_fingerprint",
         f"{population['vouchers']} vouchers hashed again, {mine} altered", mine > 0, "1-population/vouchers.csv",
     )  # fmt: skip
     yield Control(
@@ -82,7 +83,8 @@ def _ledger(scope: Scope, facts: Facts) -> Iterator[Control]:
 def _source(facts: Facts) -> Iterator[Control]:
     tie, pages = facts.completeness, facts.pages
     yield Control(
-        "K05", "入账金额与来源一致", "what is posted is what the source says", "tests/unit/steps/test_reconcile.py::test_everything_that_became_of_the_source_ties_out_to_nothing",
+        "K05", "入账金额与来源一致", "what is posted is what the source says",
+        "tests/unit/steps/test_reconcile.py::test_everything_that_became_of_the_source_ties_out_to_nothing",
         f"{tie['tied']} entries, {tie['different']} differ, raw page read again for {tie['raw_kept']}", tie["different"] > 0, "1-population/source_tie.csv",
     )  # fmt: skip
     yield Control(
