@@ -14,15 +14,17 @@ from etl.audit.keys import Signer
 from etl.cli import GREEN_OR_AMBER
 from etl.cli_output import print_json, print_lines, table
 from etl.commands.prepare import prepared
-from etl.config.settings import Settings
+from etl.config.load import load_mappings
+from etl.config.settings import Settings, split_keys
 from etl.erp.database import DatabaseSink
 from etl.errors import ConfigError
 from etl.evidence.contents.retention import Expired, expired
 from etl.evidence.pack import Pack, build_pack
-from etl.evidence.scope import companies_of, open_scope
+from etl.evidence.scope import Scope, companies_of, open_scope
 from etl.periods import FiscalPeriod
 from etl.pipeline.audit import open_log
 from etl.store.ledger import Ledger
+from etl.store.raw import RawStore
 
 _SIGN_OFF = "会计主管 finance ____________   档案 archives ____________   IT ____________   日期 date ____________"
 
@@ -46,12 +48,15 @@ def _packs(settings: Settings, options: argparse.Namespace) -> Iterator[Pack]:
     signer = Signer.from_secret(settings.signing_key.get_secret_value())
     anchors = AnchorFolder(settings.anchor_dir) if settings.anchor_dir else None
     log = open_log(settings)
+    payables = [company.payables for company in load_mappings(settings.mappings).companies]
+    parties = sorted({name for item in payables for name in (item.employee_dimension, item.supplier_dimension)})
+    raw = RawStore(settings.home, keys=split_keys(settings.raw_keys))
     sink = DatabaseSink.open(settings.erp_url.get_secret_value())
     try:
         with Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
             for company in _companies(sink.engine, period, options.company):
-                scope = open_scope(company, period, erp=sink.engine, ledger=ledger.engine, home=settings.home, log=log)
-                yield build_pack(scope, out=options.out or settings.home / "evidence", seed=options.seed, signer=signer, anchors=anchors)
+                scope = Scope(company, period, sink.engine, ledger.engine, settings.home, log, raw, parties)
+                yield build_pack(open_scope(scope), out=options.out or settings.home / "evidence", seed=options.seed, signer=signer, anchors=anchors)
     finally:
         sink.close()
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.engine import make_url
 
 from etl.commands.logs import logging_to
-from etl.config.settings import Settings, load_settings
+from etl.config.settings import Settings, load_settings, split_keys
 from etl.redaction import register_secret
 
 
@@ -26,9 +26,13 @@ def prepared(*, verbose: bool) -> Iterator[Settings]:
 
 
 def register_secrets(settings: Settings) -> None:
-    """From now on neither the application secret nor a database password can be printed or logged."""
-    register_secret(settings.app_security.get_secret_value())
+    """From now on no secret of the settings can be printed or logged; of a database address only the password is one."""
+    for secret in (settings.app_key, settings.app_security, settings.signing_key):
+        register_secret(secret.get_secret_value())
+    for key in split_keys(settings.raw_keys):
+        register_secret(key)
     for address in (settings.erp_url, settings.ledger_url):
-        password = make_url(address.get_secret_value()).password if address.get_secret_value() else None
-        if password:
-            register_secret(password)
+        if text := address.get_secret_value():
+            url = make_url(text)
+            for password in (url.password, *url.normalized_query.get("password", ())):
+                register_secret(str(password or ""))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -28,6 +29,12 @@ DOCUMENTED_HOSTS = (
     "feishu.ekuaibao.com",
     "open.hosecloud.com",
 )
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+
+
+def split_keys(value: SecretStr) -> tuple[str, ...]:
+    """The keys of a comma separated secret."""
+    return tuple(part.strip() for part in value.get_secret_value().split(",") if part.strip())
 
 
 def _is_loopback(host: str) -> bool:
@@ -38,7 +45,7 @@ class Settings(BaseSettings):
     """Typed settings; unknown values are refused, secrets never print."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True)
-    SECRET_FIELDS: ClassVar[tuple[str, ...]] = ("app_key", "app_security", "erp_url", "ledger_url", "signing_key")
+    SECRET_FIELDS: ClassVar[tuple[str, ...]] = ("app_key", "app_security", "erp_url", "ledger_url", "signing_key", "raw_keys")
 
     base_url: str = Field(
         "https://app.ekuaibao.com", alias="HESI_BASE_URL", description="Address of the Hesi edition"
@@ -131,6 +138,12 @@ class Settings(BaseSettings):
         alias="HESI_ERP_ANCHOR_DIR",
         description="Folder that gets one write-once file for every head of the audit log; meant to be kept by somebody else",
     )
+    raw_keys: SecretStr = Field(
+        SecretStr(""),
+        alias="HESI_ERP_RAW_KEYS",
+        description="Fernet keys of the raw pages, comma separated: the first encrypts, all decrypt (SECURITY.md, rotation); "
+        "without one pages are stored plain",
+    )
     report_language: str = Field(
         "zh", pattern="^(zh|en)$", alias="HESI_ERP_REPORT_LANGUAGE", description="Language opened first"
     )
@@ -168,6 +181,14 @@ class Settings(BaseSettings):
                 make_url(value.get_secret_value())
             except ArgumentError:
                 raise ValueError("expected a SQLAlchemy URL like postgresql+psycopg://user:password@host/erp") from None
+        return value
+
+    @field_validator("raw_keys")
+    @classmethod
+    def _fernet_keys(cls, value: SecretStr) -> SecretStr:
+        for key in split_keys(value):
+            if not _FERNET_KEY.fullmatch(key):
+                raise ValueError("expected Fernet keys (44 characters of URL-safe base64), separated by commas")
         return value
 
     @field_validator("start")

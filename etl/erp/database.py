@@ -70,6 +70,7 @@ class DatabaseSink:
             posting = Posting(connection, batch)
             for chunk in batch.chunks:
                 posting.take(chunk)
+                del chunk  # or two chunks would be in memory while the next one is read
             return posting.finish()
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ def open_engine(url: str, *, lock_wait_seconds: int = 60) -> Engine:
         options["fast_executemany"] = True
     try:
         engine = sa.create_engine(parsed, **options)
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # also a driver whose system library is missing
         raise ConfigError(f"ERP_URL: {backend} needs the package {error.name}; install it, for example pip install {error.name}") from None
     _prepare_connections(engine, backend, lock_wait_seconds)
     return engine

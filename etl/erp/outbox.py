@@ -76,14 +76,16 @@ def outbox_rows(vouchers: pd.DataFrame, entries: pd.DataFrame, numbers: arrow.In
 def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows whose status follows from what Hesi shows now: key, status, reason and hesi_state.
 
-    Own number seen: DONE. Another number: BLOCKED. Archived: BLOCKED. A number that was foreign and is gone: PENDING again.
+    Own number seen: DONE. Another number: BLOCKED, unless it stood there when ours was given: that of the voucher we reversed.
+    Archived: BLOCKED. A number that was foreign and is gone: PENDING again.
 
     Args:
         entries: ENTRIES of the chunk.
         known: KNOWN_STATES of its claims; only claims with an outbox row matter.
         stored: claim_id, reason and hesi_state of these outbox rows.
     """
-    rows = known.loc[known["outbox_status"] != "", ["claim_id", "outbox_number", "outbox_status"]].drop_duplicates("claim_id")
+    numbers = known.loc[known["outbox_status"] != "", ["claim_id", "entry_kind", "hesi_voucher_no", "outbox_number", "outbox_status"]]
+    rows = numbers.sort_values("entry_kind").drop_duplicates("claim_id").rename(columns={"hesi_voucher_no": "number_before"})
     seen = entries[["claim_id", "hesi_state", "hesi_voucher_no"]].drop_duplicates("claim_id")
     moves = []
     for row in rows.merge(seen, on="claim_id").merge(stored, on="claim_id", suffixes=("", "_stored")).itertuples(index=False):
@@ -96,7 +98,7 @@ def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFram
 def _status_now(row: Any) -> tuple[str, str]:
     if row.hesi_voucher_no == row.outbox_number:
         return "DONE", ""
-    if row.hesi_voucher_no:
+    if row.hesi_voucher_no and not (row.outbox_status in _UNSENT and row.hesi_voucher_no == row.number_before):
         return "BLOCKED", f"{FOREIGN} ({row.hesi_voucher_no})"[:500]
     if row.outbox_status == "BLOCKED" and row.reason.startswith(FOREIGN):
         return ("BLOCKED", ARCHIVED) if row.hesi_state == "archived" else ("PENDING", "")
@@ -116,6 +118,13 @@ def withdraw(claim_id: str, at: datetime) -> sa.Update:
     table = schema.writeback_outbox
     mine = table.c.claim_id == claim_id, table.c.source_system == schema.SOURCE_SYSTEM, table.c.status.in_(_UNSENT)
     return table.update().where(*mine).values(status="BLOCKED", reason="the voucher is reversed", updated_at=at)
+
+
+def withdrawn(known: pd.DataFrame, undone: pd.DataFrame) -> pd.DataFrame:
+    """KNOWN_STATES after :func:`withdraw` of every accrual among the undone vouchers."""
+    claims = undone.loc[undone["entry_kind"] == "EXPENSE", "claim_id"]
+    blocked = known["claim_id"].isin(claims) & known["outbox_status"].isin(_UNSENT)
+    return known.assign(outbox_status=known["outbox_status"].mask(blocked, "BLOCKED"))
 
 
 class Outbox:

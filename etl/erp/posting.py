@@ -57,14 +57,15 @@ class Posting:
         ready = chunk.entries[chunk.entries["disposition"] == "ready"]
         revisions = chunk.vouchers[~chunk.vouchers["entry_no"].isin(chunk.entries["entry_no"])]
         undone = revisions.loc[revisions["reverses_revision"] >= 0]
-        standing = posted[~states.member(posted, undone, states.ENTRY)]
+        standing = posted[~states.member(posted, _taken_back(revisions), states.ENTRY)]
         repeated = ready.merge(standing[states.ENTRY], on=states.ENTRY)["entry_no"]
         self._already_posted += len(repeated)
         new = ready[~ready["entry_no"].isin(repeated)]
         _accruals_come_first(new, posted)
-        if len(new) or len(revisions):
-            self._post(chunk, new, revisions)
         self._undo(undone)
+        known = outbox.withdrawn(known, undone)
+        if len(new) or len(revisions):
+            self._post(chunk, new, revisions, queued=known.loc[known["outbox_status"] != "", "claim_id"])
         self._update_states(chunk, known, claim_ids, standing)
 
     def finish(self) -> LoadReceipt:
@@ -99,15 +100,16 @@ class Posting:
             changed_rows=self._changed,
         )
 
-    def _post(self, chunk: PostingChunk, new: pd.DataFrame, revisions: pd.DataFrame) -> None:
+    def _post(self, chunk: PostingChunk, new: pd.DataFrame, revisions: pd.DataFrame, *, queued: pd.Series) -> None:
         selection = select(chunk, np.concatenate([new["entry_no"].to_numpy(), revisions["entry_no"].to_numpy()]))
         self._begin_batch()
         numbers = self._numbering.assign(selection.vouchers)
-        tables = voucher_tables(selection, numbers=numbers, batch_id=self._batch.batch_id)
-        self._sent.sent(tables, tables["voucher"].column("base_currency").take(pa.array(selection.lines.owner)))
-        for name, rows in tables.items():
-            self._sent.taken[name] += self._writer.insert(schema.metadata.tables[name], rows)
-        self._queue_numbers(selection, new, numbers)
+        for place, part in selection.slices():
+            tables = voucher_tables(part, numbers=numbers[place], batch_id=self._batch.batch_id)
+            self._sent.sent(tables, tables["voucher"].column("base_currency").take(pa.array(part.lines.owner)))
+            for name, rows in tables.items():
+                self._sent.taken[name] += self._writer.insert(schema.metadata.tables[name], rows)
+        self._queue_numbers(selection, new, numbers, queued=queued)
 
     def _undo(self, undone: pd.DataFrame) -> None:
         """A posted voucher becomes REVERSED only here, together with the red voucher that reverses it."""
@@ -125,10 +127,11 @@ class Posting:
             if row["entry_kind"] == "EXPENSE":
                 self._connection.execute(outbox.withdraw(row["claim_id"], self._at))
 
-    def _queue_numbers(self, selection: Selection, new: pd.DataFrame, numbers: Ints) -> None:
+    def _queue_numbers(self, selection: Selection, new: pd.DataFrame, numbers: Ints, *, queued: pd.Series) -> None:
+        """Numbers of new accruals go into the outbox, in the place of a reversed one's (accounting-rules 27)."""
         own = selection.vouchers["entry_no"].isin(new["entry_no"]).to_numpy()
-        again = selection.vouchers.loc[own & (selection.vouchers["revision"] > 0).to_numpy() & (selection.vouchers["entry_kind"] == "EXPENSE").to_numpy(), "claim_id"]
-        for claim_id in again:  # the new number takes the place of the reversed one (accounting-rules 27)
+        accruals = selection.vouchers[own & (selection.vouchers["entry_kind"] == "EXPENSE").to_numpy()]
+        for claim_id in accruals.loc[(accruals["revision"] > 0) | accruals["claim_id"].isin(queued), "claim_id"]:
             self._connection.execute(outbox.forget(claim_id))
         rows = outbox.outbox_rows(
             selection.vouchers[own].reset_index(drop=True), new, numbers[own], template=self._batch.number_template, created_at=self._batch.created_at
@@ -203,7 +206,9 @@ class Posting:
         rows = [{"updated_at": _utc(row.pop("source_updated_ms")), "loaded_at": self._at} | row for row in moved.to_dict("records")]
         self._update(schema.claim_state, states.ENTRY, rows)
         stored = lookup.outbox_facts(self._connection, claim_ids)
-        moves = [{**move, "updated_at": self._at} for move in outbox.outbox_moves(entries, known, stored)]
+        queued = entries.loc[(entries["disposition"] == "ready") & (entries["entry_kind"] == "EXPENSE"), "claim_id"]
+        seen = entries[~entries["claim_id"].isin(queued)]  # what Hesi shows says nothing yet about a number given just now
+        moves = [{**move, "updated_at": self._at} for move in outbox.outbox_moves(seen, known, stored)]
         self._update(schema.writeback_outbox, ["claim_id"], moves)
 
     def _update(self, table: sa.Table, key: list[str], rows: list[dict[Any, Any]]) -> None:
@@ -231,6 +236,13 @@ class Posting:
                 continue
             change = table.update().where(table.c.stream == stream) if stream in stored else sa.insert(table)
             self._connection.execute(change.values(stream=stream, updated_at=_utc(value)))
+
+
+def _taken_back(revisions: pd.DataFrame) -> pd.DataFrame:
+    """Entries whose posted voucher stands no more after these revisions: reversed, or led to nothing or to a new version by a correction."""
+    corrects = revisions["entry_kind"] == "CORRECTION"
+    moved = revisions[corrects | (revisions["reverses_revision"] >= 0)]
+    return moved.assign(entry_kind=moved["entry_kind"].mask(moved["entry_kind"] == "CORRECTION", "EXPENSE"))[states.ENTRY]
 
 
 def _accruals_come_first(new: pd.DataFrame, posted: pd.DataFrame) -> None:

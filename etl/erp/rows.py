@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +19,20 @@ from etl.errors import BatchRefused
 
 _KEY = ("source_system", "claim_id", "entry_kind", "company_code", "book_code", "part_no", "revision")
 _ORDER = ("claim_id", "entry_kind", "part_no")
+SLICE = 2_000  # vouchers turned into rows and sent at a time
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that belong to vouchers, and the position of each row's voucher."""
+    """Rows that belong to vouchers, in their order, and the position of each row's voucher."""
 
     rows: pd.DataFrame
     owner: Ints
+
+    def of(self, first: int, end: int) -> Part:
+        """The rows of the vouchers from ``first`` to before ``end``, counted from the first of them."""
+        start, stop = np.searchsorted(self.owner, (first, end))
+        return Part(self.rows.iloc[start:stop], self.owner[start:stop] - first)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,13 @@ class Selection:
     dimensions: Part
     sources: Part
     invoices: Part
+
+    def slices(self) -> Iterator[tuple[slice, Selection]]:
+        """The same vouchers, :data:`SLICE` at a time: their rows as the tables hold them are several times larger than the frames."""
+        parts = (self.lines, self.dimensions, self.sources, self.invoices)
+        for first in range(0, len(self.vouchers), SLICE):
+            end = first + SLICE
+            yield slice(first, end), Selection(self.vouchers.iloc[first:end], *(part.of(first, end) for part in parts))
 
 
 def select(chunk: PostingChunk, entry_numbers: Ints) -> Selection:

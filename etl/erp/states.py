@@ -14,7 +14,7 @@ import pandas as pd
 
 from etl.erp.port import KNOWN_STATES
 from etl.frames import COMMITMENTS, ENTRIES, REJECTS, FrameSpec
-from etl.masking import mask_name
+from etl.masking import mask_name, mask_text
 from etl.rejects import CATALOGUE
 
 ENTRY = ["claim_id", "entry_kind", "part_no"]
@@ -110,8 +110,8 @@ def reject_changes(entries: pd.DataFrame, rejects: pd.DataFrame, stored: pd.Data
     rows = REJECT_ROWS.frame(
         {
             **{name: rejects[name] for name in REJECTS.columns},
-            "claimant_name": _masked(rejects["claimant_name"]),
-            "reason": rejects["reason"].str.slice(0, REASON_LIMIT),
+            "claimant_name": _masked(rejects["claimant_name"], mask_name),
+            "reason": _masked(rejects["reason"], mask_text).str.slice(0, REASON_LIMIT),  # it may quote what somebody typed
             "first_seen_day": first_seen.to_numpy(dtype=np.int32),
             "due_day": (first_seen.to_numpy() + days.to_numpy()).astype(np.int32),
         }
@@ -183,6 +183,6 @@ def member(rows: pd.DataFrame, others: pd.DataFrame, key: Sequence[str]) -> pd.S
     return pd.Series(found.to_numpy(), index=rows.index)
 
 
-def _masked(names: pd.Series) -> pd.Series:
-    codes, unique = pd.factorize(names)
-    return pd.Series(unique).map(mask_name).astype("str").take(codes).set_axis(names.index) if len(unique) else names
+def _masked(texts: pd.Series, mask: Callable[[str], str]) -> pd.Series:
+    codes, unique = pd.factorize(texts)
+    return pd.Series(unique).map(mask).astype("str").take(codes).set_axis(texts.index) if len(unique) else texts

@@ -24,7 +24,6 @@ from etl.evidence.scope import Row, Scope
 from etl.evidence.tables import PackFiles, money
 from etl.masking import mask_name
 from etl.periods import instant, local_day
-from etl.store.raw import RawStore
 
 RANDOM = 25
 COLUMNS = "chosen why book_code voucher_word voucher_no claim_code claim_id entry_kind part_no revision currency amount raw_ref".split()
@@ -46,7 +45,7 @@ def write_samples(pack: PackFiles, scope: Scope, seed: int) -> dict[str, int]:
     """Writes the list and the traces; returns how many were drawn and how many are unusual."""
     runs = {row["run_id"]: row for row in scope.runs}
     batches = {row["batch_id"]: row for row in scope.batches}
-    raw = RawClaims(RawStore(scope.home))
+    raw = RawClaims(scope.raw)
     drawn = {rank(seed, row) for row in heapq.nsmallest(RANDOM, scope.erp_rows(_vouchers(scope)), key=lambda row: rank(seed, row))}
     chosen: list[tuple[Row, list[str], bool]] = []
     for row in scope.erp_rows(_vouchers(scope)):

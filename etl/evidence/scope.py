@@ -17,6 +17,7 @@ from etl.erp import schema
 from etl.erp.engine import reading
 from etl.periods import FiscalPeriod
 from etl.store import ledger_schema as ledger_tables
+from etl.store.raw import RawStore
 
 Row = dict[str, Any]
 _PAGE = 5_000
@@ -29,8 +30,9 @@ _SMALL = frozenset({"run_started", "run_ended", "configuration", "gap", "gap_ack
 class Scope:
     """One company and month, and where everything about it is found.
 
-    ``runs`` are the ledger's rows of every run that posted into the month or ran in it, oldest first; ``batches`` the posting
-    batches of its vouchers; ``events`` the log's entries about runs and rules from its beginning.
+    ``parties`` are the dimension types that name a counterparty; ``runs`` the ledger's rows of every run that posted into the
+    month or ran in it, oldest first; ``batches`` the posting batches of its vouchers; ``events`` the log's entries about runs and
+    rules from its beginning.
     """
 
     company: str
@@ -39,6 +41,8 @@ class Scope:
     ledger: Engine
     home: Path
     log: AuditLog
+    raw: RawStore
+    parties: Sequence[str] = ("employee", "supplier")
     batches: list[Row] = field(default_factory=list)
     runs: list[Row] = field(default_factory=list)
     events: list[Entry] = field(default_factory=list)
@@ -72,19 +76,19 @@ class Scope:
                 yield from _stream(connection, query)
 
 
-def open_scope(company: str, period: FiscalPeriod, *, erp: Engine, ledger: Engine, home: Path, log: AuditLog) -> Scope:
-    """The scope with its batches, runs and events read."""
-    scope = Scope(company, period, erp, ledger, home, log)
+def open_scope(scope: Scope) -> Scope:
+    """The scope itself, with its batches, runs and events read."""
+    period = scope.period
     batch, voucher = schema.posting_batch, schema.voucher
     mine = sa.select(voucher.c.batch_id).where(scope.of_period).distinct()
     scope.batches = list(scope.erp_rows(sa.select(batch).where(batch.c.batch_id.in_(mine)).order_by(batch.c.created_at, batch.c.batch_id)))
     run = ledger_tables.run
     wanted = {row["run_id"] for row in scope.batches}
-    with ledger.connect() as connection:
+    with scope.ledger.connect() as connection:
         rows = [dict(row) for row in connection.execute(sa.select(run).order_by(run.c.started_at, run.c.run_id)).mappings()]
     inside = (period.first_day, period.last_day)
     scope.runs = [row for row in rows if row["run_id"] in wanted or inside[0] <= row["business_date"] <= inside[1]]
-    scope.events = [entry for entry in log.entries() if entry.kind in _SMALL]
+    scope.events = [entry for entry in scope.log.entries() if entry.kind in _SMALL]
     return scope
 
 

@@ -42,7 +42,6 @@ WORDS = {
     "broken": ("证据包不可信", "THE PACK IS NOT WHOLE"),
     "attention": ("包内披露、需关注的控制结果", "controls the pack itself says need attention"),
 }
-GENESIS = "0" * 64
 STEPS = ("files", "signature", "chain", "heads", "vouchers", "balance", "totals", "numbers", "draw")
 
 
@@ -50,25 +49,22 @@ class Broken(Exception):
     """A check that failed; the text says what was expected, what was found, and where."""
 
 
-# --- The container ---------------------------------------------------------------------------------------------------------
-
-
 def members(data: bytes) -> dict[str, memoryview]:
     """Files of the pack by name, once the container was built again from them and every byte compared."""
     if len(data) < 22 or data[-22:-18] != b"PK\5\6":
         raise Broken("expected the end record of a zip in the last 22 bytes, found something else: cut off, or bytes were added")
-    count, _, start = struct.unpack("<H2L", data[-12:-2])
-    found, place = [], start
+    count, _, place = struct.unpack("<H2L", data[-12:-2])
+    found = []
     for _ in range(count):
         if data[place : place + 4] != b"PK\1\2" or place + 46 > len(data):
             raise Broken(f"expected an entry of the directory at byte {place}")
         length, name_length = struct.unpack("<LH", data[place + 24 : place + 30])
         found.append((data[place + 46 : place + 46 + name_length], length))
         place += 46 + name_length
-    return _rebuilt(data, found, start)
+    return _rebuilt(data, found)
 
 
-def _rebuilt(data: bytes, found: Sequence[tuple[bytes, int]], start: int) -> dict[str, memoryview]:
+def _rebuilt(data: bytes, found: Sequence[tuple[bytes, int]]) -> dict[str, memoryview]:
     names = [name for name, _ in found]
     if names != sorted(set(names)):
         raise Broken("expected file names in order and each once")
@@ -80,13 +76,10 @@ def _rebuilt(data: bytes, found: Sequence[tuple[bytes, int]], start: int) -> dic
         directory += b"PK\1\2" + struct.pack("<H", (3 << 8) | 20) + common + struct.pack("<3H2L", 0, 0, 0, 0o100444 << 16, at) + name
         at += 30 + len(name) + length
         files[name.decode("utf-8", "replace")] = content
-    if at != start:
-        raise Broken(f"expected the directory at byte {at}, found it at {start}")
+    directory += struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(found), len(found), len(directory), at, 0)
     _same(data, at, directory, "directory")
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(found), len(found), len(directory), at, 0)
-    _same(data, at + len(directory), end, "end record")
-    if len(data) != at + len(directory) + len(end):
-        raise Broken(f"expected {at + len(directory) + len(end)} bytes, found {len(data)}")
+    if len(data) != at + len(directory):
+        raise Broken(f"expected {at + len(directory)} bytes, found {len(data)}")
     return files
 
 
@@ -97,14 +90,13 @@ def _same(data: bytes, at: int, expected: bytes, what: str) -> None:
         raise Broken(f"{what}: byte {at + where} is not what the contents ask for")
 
 
-# --- Ed25519, RFC 8032 section 5.1, verification only ----------------------------------------------------------------------
-
+# Ed25519, RFC 8032 section 5.1, verification only
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
-SPKI = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: what stands before a public key in PEM
 Point = tuple[int, int, int, int]  # extended homogeneous coordinates
+Sums = defaultdict[tuple[str, ...], list[Decimal]]
 
 
 def _add(a: Point, b: Point) -> Point:
@@ -160,7 +152,7 @@ def read_key(text: str) -> bytes:
     if "BEGIN" in text:
         match = re.search(r"-----BEGIN PUBLIC KEY-----(.+?)-----END PUBLIC KEY-----", text, re.DOTALL)
         der = base64.b64decode("".join(match[1].split())) if match else b""
-        if len(der) != 44 or not der.startswith(SPKI):
+        if len(der) != 44 or der[:12].hex() != "302a300506032b6570032100":
             raise ValueError("expected an Ed25519 public key in PEM")
         return der[12:]
     body = "".join(text.split())
@@ -172,32 +164,24 @@ def read_key(text: str) -> bytes:
     return raw
 
 
-# --- Contents --------------------------------------------------------------------------------------------------------------
-
-
-def canonical(value: object) -> bytes:
-    """The one spelling that is hashed."""
+def _canonical(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def sha256(data: bytes | memoryview) -> str:
-    """Hex SHA-256."""
+def _sha256(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def key_name(public: bytes) -> str:
-    """How heads and manifests name a key."""
-    return sha256(public)[:16]
-
-
 class Pack:
-    """The files of a pack and the checks on them, each raising :class:`Broken`."""
+    """The files of a pack and a check for each of :data:`STEPS`, raising :class:`Broken`; :data:`WORDS` says what each proves."""
 
     def __init__(self, files: Mapping[str, memoryview], keys: Sequence[bytes]) -> None:
-        self.files, self.keys = files, {key_name(key): key for key in keys}
+        self.files, self.keys = files, {_sha256(key)[:16]: key for key in keys}
         self.manifest: dict[str, Any] = json.loads(bytes(self._file("manifest.json")))
         self.hashes: dict[int, str] = {}  # of the log's entries, by seq
         self.posted: dict[tuple[str, ...], str] = {}  # fingerprints of vouchers as the log saw them posted
+        self.numbers: set[tuple[str, str, str]] = set()  # numbers the log saw given in the pack's company and month
+        self.lost: set[int] = set()  # entries the log itself says are lost
         self.last_head: dict[str, Any] = {}
 
     def _file(self, name: str) -> memoryview:
@@ -210,18 +194,15 @@ class Pack:
         with io.TextIOWrapper(io.BytesIO(self._file(name)), encoding="utf-8-sig", newline="") as text:
             yield from csv.DictReader(text)
 
-    def check_files(self) -> None:
-        """Names, sizes and hashes are those of the manifest, and nothing else is there."""
+    def _check_files(self) -> None:
         listed = {item["path"]: item for item in self.manifest["files"]}
-        extra = sorted((listed.keys() | {"manifest.json", "manifest.sig"}) ^ self.files.keys())
-        if extra:
+        if extra := sorted((listed.keys() | {"manifest.json", "manifest.sig"}) ^ self.files.keys()):
             raise Broken(f"{extra[0]}: listed but not there, or there but not listed")
         for name, item in listed.items():
-            if len(self.files[name]) != item["bytes"] or sha256(self.files[name]) != item["sha256"]:
-                raise Broken(f"{name}: its content is not what the manifest lists (SHA-256 {sha256(self.files[name])})")
+            if len(self.files[name]) != item["bytes"] or _sha256(self.files[name]) != item["sha256"]:
+                raise Broken(f"{name}: its content is not what the manifest lists (SHA-256 {_sha256(self.files[name])})")
 
-    def check_signature(self) -> None:
-        """The manifest is signed by a trusted key."""
+    def _check_signature(self) -> None:
         written = bytes(self._file("manifest.sig")).decode("ascii", "replace")
         key = self.keys.get(self.manifest["key"])
         if key is None:
@@ -235,70 +216,76 @@ class Pack:
         last: dict[str, Any] | None = None
         for number, line in enumerate(io.BytesIO(self._file("9-audit-log/log.jsonl")), start=1):
             entry = json.loads(line)
-            if canonical(entry) + b"\n" != line:
+            if _canonical(entry) + b"\n" != line:
                 raise Broken(f"log line {number} is not spelled canonically")
             body = entry.get("body", {})
-            content = sha256(canonical(body)) if "body" in entry else entry["body_sha256"]
-            if sha256(canonical({"body_sha256": content, "prev": entry["prev"], "seq": entry["seq"]})) != entry["hash"]:
+            content = _sha256(_canonical(body)) if "body" in entry else entry["body_sha256"]
+            if _sha256(_canonical({"body_sha256": content, "prev": entry["prev"], "seq": entry["seq"]})) != entry["hash"]:
                 raise Broken(f"log line {number}, seq {entry['seq']}: the hash is not that of the content")
             follows = body.get("missing_to", 0) + 1 if body.get("kind") == "gap" else (last or entry)["seq"] + bool(last)
-            before = last["hash"] if last else GENESIS if entry["seq"] == 1 else entry["prev"]
+            before = last["hash"] if last else "0" * 64 if entry["seq"] == 1 else entry["prev"]
             if entry["seq"] != follows or entry["prev"] != before:
                 raise Broken(f"log line {number}, seq {entry['seq']}: it does not follow the entry before it")
             last = entry
             yield entry
 
-    def check_chain(self) -> None:
+    def _check_chain(self) -> None:
         """Walks the log and remembers its hashes, the last head and the fingerprints of vouchers."""
         for entry in self.entries():
             body = entry.get("body", {})
             self.hashes[entry["seq"]] = entry["hash"]
             if body.get("kind") == "head":
-                named = {name: body[name] for name in ("log_id", "run_id", "at", "key", "signature")}
-                self.last_head = {"seq": body["covers_seq"], "hash": body["covers_hash"], **named}
+                self.last_head = {name.removeprefix("covers_"): value for name, value in body.items() if name != "kind"}
+            elif body.get("kind") == "gap":
+                self.lost.update(range(body["missing_from"], body["missing_to"] + 1))
             elif body.get("kind") == "posted":
                 self.posted.update({(body["batch_id"], row[0], *map(str, row[2:5])): row[9] for row in body["rows"]})
+                if body["company"] == self.manifest["company"]:
+                    self.numbers.update((row[5], row[7], str(row[8])) for row in body["rows"] if row[6] == self.manifest["period"])
         if len(self.hashes) != self.manifest["log"]["entries"]:
             raise Broken(f"the log has {len(self.hashes)} entries, the manifest says {self.manifest['log']['entries']}")
 
-    def check_heads(self) -> None:
+    def _check_heads(self) -> None:
         """Heads of batches and anchors are entries of this log; they and the log's last one are signed."""
         heads = [json.loads(row["audit_head"]) for row in self.rows("9-audit-log/batches.csv") if row["audit_head"]]
         heads += [json.loads(line) for line in io.BytesIO(self._file("9-audit-log/anchors.jsonl"))]
-        mine = [head for head in heads if head["log_id"] == self.manifest["log"]["log_id"]]
-        for head in mine:
+        mine = [head for head in heads if head["log_id"] == self.manifest["log"]["log_id"] and head["seq"] not in self.lost]
+        for head in (*mine, *([self.last_head] if self.last_head else [])):
             if self.hashes.get(head["seq"]) != head["hash"]:
-                raise Broken(f"a batch or anchor holds head {head['seq']} with a hash the log does not have: the log was rewritten or cut")
-        for head in [head for head in mine if head["key"]] + ([self.last_head] if self.last_head else []):
-            if self.keys:
+                raise Broken(f"head {head['seq']} has a hash the log does not have: the log was rewritten or cut")
+            if self.keys and (head["key"] or head is self.last_head):
                 self._check_head(head)
 
     def _check_head(self, head: Mapping[str, Any]) -> None:
         key = self.keys.get(head["key"])
-        message = b"hesi-erp audit head 1\n" + canonical({name: value for name, value in head.items() if name != "signature"})
+        message = b"hesi-erp audit head 1\n" + _canonical({name: value for name, value in head.items() if name != "signature"})
         if key is None or not signed_by(key, message, bytes.fromhex(head["signature"])):
             raise Broken(f"head {head['seq']} is not signed by a trusted key (it names {head['key'] or 'none'})")
 
-    def check_vouchers(self) -> None:
-        """Vouchers are those the log saw posted, and no other."""
-        logged = {row["batch_id"] for row in self.rows("9-audit-log/batches.csv") if row["audit_seq"]}
+    def _check_vouchers(self) -> None:
+        """Vouchers are those the log saw posted; one that is gone is listed as a gap."""
+        batches = self.rows("9-audit-log/batches.csv")
+        logged = {row["batch_id"] for row in batches if row["audit_seq"] and int(row["audit_seq"]) not in self.lost}
+        missing = self.numbers - {_number(row) for row in self.rows("1-population/number_gaps.csv")}
         for row in self.rows("1-population/vouchers.csv"):
             key = (row["batch_id"], row["claim_id"].removeprefix("'"), row["entry_kind"], row["part_no"], row["revision"])
             if row["batch_id"] in logged and self.posted.get(key) != row["payload_sha256"]:
-                raise Broken(f"voucher {row['voucher_word']}-{row['voucher_no']} of claim {row['claim_code']} is not what the log saw posted")
+                raise Broken(f"voucher {_shown(row)} of claim {row['claim_code']} is not what the log saw posted")
+            missing.discard(_number(row))
+        if missing:
+            raise Broken(f"voucher {'/'.join(sorted(missing)[0])}: the log saw it posted, the pack has neither it nor a gap for it")
 
-    def check_balance(self) -> None:
-        """Debits and credits of each voucher, and the totals by kind and account, added again from the lines."""
+    def _check_balance(self) -> None:
         heads = {_number(row): row for row in self.rows("1-population/vouchers.csv")}
-        sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])
-        accounts: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])
+        sums: Sums = defaultdict(lambda: [Decimal(0)] * 3)
+        accounts: Sums = defaultdict(lambda: [Decimal(0)] * 3)
         for row in self.rows("1-population/voucher_lines.csv"):
             debit, credit = Decimal(row["debit"]), Decimal(row["credit"])
             if _number(row) not in heads or bool(debit) == bool(credit):
                 raise Broken(f"line {row['line_no']} of {_shown(row)}: without its voucher, or not exactly one of debit and credit")
             for total in (sums[_number(row)], accounts[row["account_code"], row["base_currency"]]):
-                total[0], total[1], total[2] = total[0] + 1, total[1] + debit, total[2] + credit
-        kinds: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 4)
+                total[:] = [total[0] + 1, total[1] + debit, total[2] + credit]
+        kinds: Sums = defaultdict(lambda: [Decimal(0)] * 4)
         for number, row in heads.items():
             lines, debit, credit = sums[number]
             if not lines or debit != credit:
@@ -311,9 +298,8 @@ class Pack:
         if stated != kinds:
             raise Broken("the manifest states other totals than the vouchers add up to")
 
-    def check_totals(self) -> None:
-        """Totals of entries by state, and the tie to the source, added again."""
-        states: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    def _check_totals(self) -> None:
+        states: Sums = defaultdict(lambda: [Decimal(0)] * 2)
         for row in self.rows("1-population/entries.csv"):
             total = states[row["entry_kind"], row["state"], row["currency"]]
             total[:] = [total[0] + 1, total[1] + Decimal(row["amount"])]
@@ -322,14 +308,13 @@ class Pack:
         if different != self.manifest["completeness"]["different"]:
             raise Broken(f"{different} entries differ from their source, the manifest says {self.manifest['completeness']['different']}")
 
-    def _compare(self, name: str, found: Mapping[tuple[str, ...], list[Decimal]], keys: int) -> None:
+    def _compare(self, name: str, found: Sums, keys: int) -> None:
         stated = {tuple(row.values())[:keys]: [Decimal(value) for value in tuple(row.values())[keys:]] for row in self.rows(name)}
         for key in sorted(stated.keys() | found.keys()):
             if stated.get(key) != found.get(key):
                 raise Broken(f"{name} {' '.join(key)}: stated {stated.get(key)}, added again {found.get(key)}")
 
-    def check_numbers(self) -> None:
-        """Each series from 1 to its last number, gaps exactly those listed."""
+    def _check_numbers(self) -> None:
         numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
         for row in self.rows("1-population/vouchers.csv"):
             series = numbers[row["book_code"], row["voucher_word"]]
@@ -338,13 +323,12 @@ class Pack:
             series.add(int(row["voucher_no"]))
         gaps = {(*key, str(number)) for key, found in numbers.items() for number in set(range(1, max(found) + 1)) - found}
         listed = {_number(row) for row in self.rows("1-population/number_gaps.csv")}
-        if gaps != listed:
-            raise Broken(f"number {'-'.join(sorted(gaps ^ listed)[0])}: a gap that is not listed, or listed without being one")
+        if wrong := (gaps - listed) | (listed - gaps - self.numbers):
+            raise Broken(f"number {'/'.join(sorted(wrong)[0])}: a gap that is not listed, or listed without being one")
 
-    def check_draw(self) -> None:
-        """The random vouchers are the ones the seed draws."""
+    def _check_draw(self) -> None:
         vouchers = list(self.rows("1-population/vouchers.csv"))
-        drawn = sorted(vouchers, key=lambda row: sha256(f"{self.manifest['seed']}:{_identity(row)}".encode()))[: self.manifest["samples"]["random"]]
+        drawn = sorted(vouchers, key=lambda row: _sha256(f"{self.manifest['seed']}:{_identity(row)}".encode()))[: self.manifest["samples"]["random"]]
         shown = {_number(row) for row in self.rows("6-samples/samples.csv") if row["chosen"].startswith("random")}
         if {_number(row) for row in drawn} != shown or len(drawn) != min(25, len(vouchers)):
             raise Broken(f"seed {self.manifest['seed']} draws other vouchers than samples.csv shows")
@@ -362,9 +346,6 @@ def _identity(row: Mapping[str, str]) -> str:
     return ":".join((row["claim_id"].removeprefix("'"), row["entry_kind"], row["part_no"], row["revision"]))
 
 
-# --- The command -----------------------------------------------------------------------------------------------------------
-
-
 def problems(data: bytes, keys: Sequence[bytes]) -> Iterator[tuple[str, str]]:
     """(check, "" or what is wrong) in order; the first that fails is the last, for nothing behind it could be trusted."""
     packs: list[Pack] = []
@@ -374,7 +355,7 @@ def problems(data: bytes, keys: Sequence[bytes]) -> Iterator[tuple[str, str]]:
         if problem:
             return
         if keys or name != "signature":
-            problem = _tried(getattr(packs[0], f"check_{name}"))
+            problem = _tried(getattr(packs[0], f"_check_{name}"))
             yield name, problem
     if not problem:
         yield from (("attention", f"{c['id']} {c['result']}") for c in packs[0].manifest["controls"] if c["attention"])
@@ -385,7 +366,7 @@ def _tried(check: Callable[[], object]) -> str:
         check()
     except Broken as error:
         return str(error)
-    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError, struct.error) as error:
         return f"unreadable ({type(error).__name__}: {error})"
     return ""
 
@@ -411,7 +392,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{mark} {WORDS[name][language]}{f': {problem}' if problem else ''}\n")
     if options.unsigned:
         sys.stdout.write(f"!    {WORDS['unsigned'][language]}\n")
-    sys.stdout.write(f"{WORDS['broken' if broken else 'whole'][language]}  SHA-256 {sha256(data)}\n")
+    sys.stdout.write(f"{WORDS['broken' if broken else 'whole'][language]}  SHA-256 {_sha256(data)}\n")
     return int(broken)
 
 

@@ -170,7 +170,7 @@ class Exchange:
                 body = _read(response, deadline, what=name)
             finally:
                 response.close()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the library reads the address of a redirect even where none is followed
             problem = redact(f"{type(error).__name__} {error}".strip())
         else:
             return _Raw(

@@ -21,7 +21,7 @@ from etl import __version__
 from etl.audit.log import AuditLog
 from etl.config.load import load_mappings
 from etl.config.mapping import Mappings
-from etl.config.settings import Settings
+from etl.config.settings import Settings, split_keys
 from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
 from etl.erp.engine import open_engine, reading
@@ -83,7 +83,7 @@ class Run:
     @cached_property
     def raw(self) -> RawStore:
         """Raw pages."""
-        return RawStore(self.home)
+        return RawStore(self.home, keys=split_keys(self.settings.raw_keys))
 
     @cached_property
     def work(self) -> WorkFolder:
@@ -200,6 +200,7 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
     mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
     moment = now or datetime.now(UTC)
     now_ms = int(moment.timestamp() * 1000)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("raw", "reports", "logs", "quarantine", "work", "audit"):
         (settings.home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     ledger = Ledger.open(settings.ledger_url.get_secret_value())

@@ -45,7 +45,7 @@ def book_accruals(
     """Books the accrual of each entry in ``rows`` and returns what the voucher headers need.
 
     Args:
-        entries: all entries of the company; ``claim`` = row of ``staged.claims``, ``voucher_day`` is resolved.
+        entries: all entries of the company; ``claim`` = row of ``staged.claims``, ``rule_day`` = the voucher day, or one like it to the rules.
         rows: row numbers of the EXPENSE entries to book.
         budget_by_approval: budget periods are chosen by the approval day instead of the expense day.
     """
@@ -164,7 +164,7 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     uses = staged.invoices[at >= 0]
     at = at[at >= 0]
     entry = lines["entry"].to_numpy()[at]
-    days = entries["voucher_day"].to_numpy()
+    days = entries["rule_day"].to_numpy()
     events = entries["event_day"].to_numpy()
     fee_days = np.where(lines["fee_ms"].to_numpy() == NO_INSTANT, events[lines["entry"].to_numpy()], (lines["fee_ms"].to_numpy() + ACCOUNTING_OFFSET_MS) // DAY_MS)
     fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
@@ -209,7 +209,7 @@ def _book_debits(
 ) -> dict[int, list[str]]:
     """One red or black debit per share, net of its tax (rule 9)."""
     entry = shared.entry
-    days = entries["voucher_day"].to_numpy()[entry]
+    days = entries["rule_day"].to_numpy()[entry]
     department = first_hit([shared.column(path, staged, rules) for path in rules.mapping.fields.department])
     fee_ids = staged.lines["fee_type_id"].to_numpy()[shared.line]
     accounts, problems = split_answers(look_up(rules.expense_account, fee_ids, department, days))
@@ -228,7 +228,7 @@ def _book_debits(
     book.add_sources(handles, source_line_id=detail_ids, source_part=shared.share_id, amount_minor=shared.money, fee_type_code=fee_codes,
                      rule=[answer[1] if answer else "" for answer in accounts])
     labels: dict[int, list[str]] = {}
-    found = look_up(rules.fee, lines["fee_type_id"], entries["voucher_day"].to_numpy()[lines["entry"].to_numpy()])
+    found = look_up(rules.fee, lines["fee_type_id"], entries["rule_day"].to_numpy()[lines["entry"].to_numpy()])
     for row, fee in zip(lines["entry"].tolist(), found, strict=True):
         names = labels.setdefault(row, [])
         if fee is not None and fee[1].label not in names:
@@ -304,7 +304,7 @@ def book_write_offs(
     offs = offs[(offs["entry"].to_numpy() >= 0) & (offs["amount_minor"].to_numpy() != 0)]
     account = rules.mapping.loans.employee
     entry = offs["entry"].to_numpy()
-    days = entries["voucher_day"].to_numpy()[entry]
+    days = entries["rule_day"].to_numpy()[entry]
 
     def owner(package: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
         staff = rules.reference.loan_owners.get(package)
@@ -336,7 +336,7 @@ def _book_company_paid(
     paths = rules.mapping.company_paid.supplier_from if rules.mapping.company_paid else []
     columns = [staged.claims[path].to_numpy()[claims] for path in paths if path in staged.claims]
     values = first_hit(columns) if columns else np.full(len(rows), "", dtype=object)
-    days = entries["voucher_day"].to_numpy()[rows]
+    days = entries["rule_day"].to_numpy()[rows]
     parties, problems = split_answers(look_up(rules.platform, values, days))
     failures.add_where(rows, problems)
     account = rules.mapping.company_paid.account if rules.mapping.company_paid else ""
@@ -357,7 +357,7 @@ def _book_payables(
     if owed.empty:
         return
     entry, claims = owed["entry"].to_numpy(), owed["claim"].to_numpy()
-    days = entries["voucher_day"].to_numpy()[entry]
+    days = entries["rule_day"].to_numpy()[entry]
     parties, problems = split_answers(look_up(rules.payable, owed["payee_id"], staged.claims["submitter_id"].to_numpy()[claims], days))
     failures.add_where(entry, problems)
     employee[entry[[party is not None and party.employee for party in parties]]] = True
@@ -397,7 +397,7 @@ def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd
     difference = credits - _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), len(staged.claims))[claims]
     off = (difference != 0) & (np.abs(difference) <= rules.mapping.residual.limit_minor)
     handles = book.add(
-        dims=claim_dimensions(claims[off], staged, rules, entries["voucher_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
+        dims=claim_dimensions(claims[off], staged, rules, entries["rule_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
         entry=rows[off], section=RESIDUAL, account_code=rules.mapping.residual.account, currency=rules.mapping.company.base_currency,
         debit_minor=difference[off],
     )

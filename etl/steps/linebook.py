@@ -65,7 +65,7 @@ class LineBook:
         Args:
             entry_no: entry number of each entries row.
             summaries: voucher summary of each entries row.
-            days: voucher day of each entries row.
+            days: voucher day of each entries row, or one like it to the rules.
             failures: receives accounts and dimensions that do not fit (the entry is dropped by the caller).
         """
         if not self.size:

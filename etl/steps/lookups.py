@@ -17,7 +17,7 @@ import pandas as pd
 from rapidfuzz import process
 
 from etl.config.mapping import Account, BankAccount, Chart, CompanyMapping, Dated, Dimension, FeeType, HesiRef, ValueMap, VatRules
-from etl.frames import day_number, day_of
+from etl.frames import NO_DAY, day_number, day_of
 from etl.periods import FiscalPeriod
 from etl.reference import ListItem, Payee, Reference
 
@@ -37,7 +37,9 @@ def look_up(answer: Callable[..., T], *columns: pd.Series | npt.NDArray[Any]) ->
         codes, values = pd.factorize(column)
         combined = combined * len(values) + codes
         factors.append((codes, list(values)))
-    _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
+    inverse, distinct = pd.factorize(combined)
+    first = np.empty(len(distinct), dtype=np.int64)
+    first[inverse[::-1]] = np.arange(size - 1, -1, -1)
     answers = np.empty(len(first), dtype=object)
     for i, row in enumerate(first.tolist()):
         answers[i] = answer(*(values[codes[row]] for codes, values in factors))
@@ -85,6 +87,12 @@ class CompanyRules:
         self.banks = {bank.hesi: bank for bank in mapping.bank_accounts}
         self.dimensions = {dimension.type: dimension for dimension in mapping.dimensions}
         self.place = f"companies/{mapping.company.code}.yaml"
+        self._changes = _change_days(mapping, chart)
+
+    def alike(self, days: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """For each day the first one with the same rules in force: look-ups need not tell such days apart."""
+        starts = np.concatenate([[NO_DAY, day_number(date.min)], self._changes])
+        return starts[np.searchsorted(starts, days, side="right") - 1]
 
     def account(self, code: str, day: int) -> Account | None:
         """The account if it is open on the day."""
@@ -120,7 +128,7 @@ class CompanyRules:
         shown = f"{known.code or known.id} {known.name}" if known else fee_type_id or "(none)"
         if fee is None:
             names = [item for entry in self.mapping.fee_types for item in (*entry.fee.codes, entry.label)]
-            return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} is not in fee_types of {self.place} on {day_of(day)}{nearest(shown, names)}")
+            return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} is not in force in fee_types of {self.place} on the voucher date{nearest(shown, names)}")
         index, entry = fee
         class_ = self.department_class(department_id, day)
         if class_ is None and "*" not in entry.accounts:
@@ -278,6 +286,14 @@ class CompanyRules:
         """Tax code printed for a rate."""
         codes = self.mapping.input_vat.tax_codes if self.mapping.input_vat else []
         return next((entry.code for entry in codes if f"{entry.rate.normalize():f}" == rate), "")
+
+
+def _change_days(mapping: CompanyMapping, chart: Chart) -> npt.NDArray[np.int64]:
+    """Days on which an entry of the mapping or chart comes into force, or is no longer in force."""
+    values = [value for dimension in mapping.dimensions for value in dimension.values]
+    dated: list[Dated] = [*chart.accounts, *mapping.company.taxpayer, *mapping.department_classes, *mapping.fee_types, *values, *mapping.payables.suppliers]
+    days = {day_number(entry.from_) for entry in dated if entry.from_} | {day_number(entry.to) + 1 for entry in dated if entry.to}
+    return np.array(sorted(days), dtype=np.int64)
 
 
 def _keys(ref: HesiRef) -> tuple[str, ...]:

@@ -254,7 +254,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRule
     book_receipts(book, entries, np.flatnonzero(ready & (kind == "RECEIPT")), staged, rules, failures)
     summaries = _summaries(entries, ready, staged, rules, accruals, dict(zip(moved.tolist(), parties, strict=True)))
     attachments = _attachments(entries, staged, accruals, rules, ready, failures)
-    numbers, days = entries["entry_no"].to_numpy(), entries["voucher_day"].to_numpy()
+    numbers, days = entries["entry_no"].to_numpy(), entries["rule_day"].to_numpy()
     voucher_lines, dimensions, sources = book.close(entry_no=numbers, summaries=summaries, days=days, failures=failures)
     entries = _settle(entries, ready, failures, context)
     kept = ready & failures.mask(len(entries)) & (entries["disposition"].to_numpy() != "waiting")
@@ -308,7 +308,7 @@ def _posting_days(entries: pd.DataFrame, ready: Array, rules: CompanyRules, fail
         if problem is not None and ready[row]:
             rule, reason = problem
             failures.add(row, rule, reason, disposition=rules.period_disposition(kinds[row]) if rule == "PERIOD_CLOSED" else None)
-    return entries.assign(voucher_day=days)
+    return entries.assign(voucher_day=days, rule_day=rules.alike(days))
 
 
 def _summaries(

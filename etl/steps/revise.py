@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_LINES, VOUCHERS, day_of
+from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_LINES, VOUCHERS, day_of, records
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import CompanyRules
 from etl.steps.map_fields import MappedClaims
@@ -61,7 +61,7 @@ def revise(
     work = _Work(mapped, by_claim, dict(last_revisions), rules, BookedVouchers(next_entry))
     entries = mapped.entries[mapped.entries["claim_id"].isin(list(by_claim)) & mapped.entries["disposition"].isin(["drift", "returned", "ready"])]
     for claim, rows in entries.groupby("claim_id", sort=False):
-        _Claim(work, str(claim), rows.to_dict("records")).revise()
+        _Claim(work, str(claim), records(rows)).revise()
     return work.finish()
 
 
@@ -85,10 +85,10 @@ class _Work:
         booked: BookedVouchers,
     ) -> None:
         self.mapped, self.by_claim, self.last, self.rules, self.booked = mapped, by_claim, last, rules, booked
-        self.headers = {row["entry_no"]: row for row in mapped.vouchers[mapped.vouchers["claim_id"].isin(list(by_claim))].to_dict("records")}
+        self.headers = {row["entry_no"]: row for row in records(mapped.vouchers[mapped.vouchers["claim_id"].isin(list(by_claim))])}
         self.drifting = set(mapped.entries.loc[mapped.entries["disposition"] == "drift", "entry_no"])
         self.new_lines = lines_by_entry(mapped, self.drifting | set(self.headers))
-        self.rejected = {(row["claim_id"], row["entry_kind"]): row for row in mapped.rejects.to_dict("records")}
+        self.rejected = {(row["claim_id"], row["entry_kind"]): row for row in records(mapped.rejects)}
         self.dispositions: dict[int, str] = {}
         self.blue: dict[int, dict[str, Any]] = {}  # entry -> header changes of its new voucher
         self.dropped: set[int] = set()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etl.config.mapping import CompanyMapping
-from etl.frames import NO_DAY, VOUCHER_LINES
+from etl.frames import NO_DAY, VOUCHER_LINES, records
 from etl.steps.lookups import CompanyRules
 from etl.steps.map_fields import MappedClaims
 
@@ -51,9 +51,9 @@ def lines_by_entry(mapped: MappedClaims, entry_nos: set[int]) -> dict[int, list[
     """Voucher lines with their dimensions inside, by entry."""
     found: dict[int, list[Line]] = {}
     dims: dict[tuple[int, int], dict[str, tuple[str, str]]] = {}
-    for row in mapped.line_dimensions[mapped.line_dimensions["entry_no"].isin(entry_nos)].itertuples(index=False):
-        dims.setdefault((row.entry_no, row.line_no), {})[row.dim_type] = (row.dim_code, row.dim_name)
-    for line in mapped.voucher_lines[mapped.voucher_lines["entry_no"].isin(entry_nos)].to_dict("records"):
+    for row in records(mapped.line_dimensions[mapped.line_dimensions["entry_no"].isin(entry_nos)]):
+        dims.setdefault((row["entry_no"], row["line_no"]), {})[row["dim_type"]] = (row["dim_code"], row["dim_name"])
+    for line in records(mapped.voucher_lines[mapped.voucher_lines["entry_no"].isin(entry_nos)]):
         found.setdefault(line["entry_no"], []).append({**line, "dims": dims.get((line["entry_no"], line["line_no"]), {})})
     return found
 

@@ -34,7 +34,7 @@ def book_settlements(
     """
     payees = staged.payees.iloc[entries["payee"].to_numpy()[rows]]
     claims = entries["claim"].to_numpy()[rows]
-    days = entries["voucher_day"].to_numpy()[rows]
+    days = entries["rule_day"].to_numpy()[rows]
     forms = staged.claims["form_type"].to_numpy()[claims]
     submitters = staged.claims["submitter_id"].to_numpy()[claims]
 
@@ -72,7 +72,7 @@ def _book_bank(
     credit: Array | int = 0, debit: Array | int = 0,
 ) -> None:
     claims = entries["claim"].to_numpy()[rows]
-    days = entries["voucher_day"].to_numpy()[rows]
+    days = entries["rule_day"].to_numpy()[rows]
     base = rules.mapping.company.base_currency
     banks, problems = split_answers(look_up(rules.bank, staged.claims["payment_account_id"].to_numpy()[claims]))
     failures.add_where(rows, problems)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from etl.config.mapping import PLACEHOLDERS, VoucherStyle
+from etl.masking import mask_text
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _BLANKS = re.compile(r" {2,}")
@@ -15,10 +16,13 @@ _ENCODING = {"bytes_gb18030": "gb18030", "bytes_utf8": "utf-8"}
 
 
 def summary(style: VoucherStyle, template: str, **values: str) -> str:
-    """The filled template in one line; what is too long is cut from its middle, so that the claim code stays."""
+    """The filled template in one line; what is too long is cut from its middle, so that the claim code stays.
+
+    A voucher names people, and nothing more of them: telephone, card and mail numbers typed into a title are masked.
+    """
     code = values.get("code", "")
     names = dict.fromkeys(PLACEHOLDERS, "")
-    text = template.format(**{**names, **values})
+    text = template.format(**{**names, **values, "title": mask_text(values.get("title", ""))})
     text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text)).strip(" ")
     if _length(text, style) <= style.summary_limit:
         return text

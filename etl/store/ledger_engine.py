@@ -9,16 +9,24 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
-from etl.errors import SinkUnavailable
+from etl.errors import ConfigError, SinkUnavailable
 from etl.redaction import redact
 
 
 def ledger_engine(url: URL) -> Engine:
-    """An engine that never prints parameters; a SQLite file is made with mode 0600."""
+    """An engine that never prints parameters; a SQLite file is made with mode 0600.
+
+    Raises:
+        ConfigError: a database or driver that is not installed.
+    """
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        try:
+            return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        except (ArgumentError, ImportError):
+            reason = f"HESI_ERP_LEDGER_URL: expected sqlite, postgresql+psycopg or mssql+pyodbc, found {url.drivername}, which is not installed here"
+        raise ConfigError(reason)
     if url.database and url.database != ":memory:":
         _private_file(Path(url.database))
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
@@ -33,9 +41,9 @@ def failures_named(engine: Engine, what: str) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise SinkUnavailable(
-            f"run ledger {engine.url.render_as_string(hide_password=True)}: {what} failed: {redact(str(error.orig))}. "
+            f"run ledger {engine.url.set(query={}).render_as_string(hide_password=True)}: {what} failed: {redact(str(error.orig))}. "
             "Check that HESI_ERP_LEDGER_URL is reachable and its disk is not full, then run again."
-        ) from error
+        ) from None  # the driver's error carries the whole address, password included
 
 
 def _private_file(path: Path) -> None:

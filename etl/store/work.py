@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from etl.errors import ConfigError
+from etl.store.names import is_plain_name
 
 T = TypeVar("T")
 
@@ -24,12 +25,15 @@ class WorkFolder:
     """The hand-over files of one run."""
 
     def __init__(self, home: Path, run_id: str) -> None:
+        if not is_plain_name(run_id):  # it comes from another task, and remove() removes what it names
+            raise ConfigError(f"run id {run_id!r}: expected the id of a run, found another text; start a new run")
         self.folder = home / "work" / run_id
 
     def write_frames(self, step: str, chunk: int, frames: Mapping[str, pd.DataFrame]) -> None:
         """Stores the frames of one chunk; a repeated step replaces them."""
         folder = self.folder / step / f"{chunk:05d}"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for place in (self.folder, folder.parent, folder):  # mkdir gives its mode to the last folder only
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, frame in frames.items():
             part = folder / f".{name}.part"
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:

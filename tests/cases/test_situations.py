@@ -16,7 +16,7 @@ from tests.cases.written import findings_csv, lines_csv, rejects_csv, vouchers_c
 FOLDER = Path(__file__).parent / "situations"
 CASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 # Codes that check_budget, validate and the load raise, not these two steps.
-ELSEWHERE = {"SUITE_FAILED", "BUDGET_EXCEEDED", "BUDGET_NOT_COMPUTED"}
+ELSEWHERE = {"SUITE_FAILED", "TARGET_UNFIT", "BUDGET_EXCEEDED", "BUDGET_NOT_COMPUTED"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -15,7 +15,6 @@ from etl.evidence.scope import Row, Scope
 from etl.evidence.tables import PackFiles, money
 from etl.masking import mask_text
 from etl.steps.reconcile import Key, source_amounts
-from etl.store.raw import RawStore
 
 TIE = "claim_code claim_id entry_kind part_no currency raw_amount source_amount posted_amount difference raw_ref".split()
 ENTRIES = "claim_code claim_id form_type entry_kind part_no state currency amount event_date claimant department_code rule reason owner due_date".split()
@@ -34,15 +33,17 @@ def write_completeness(pack: PackFiles, scope: Scope) -> dict[str, Any]:
 
 
 def _tie(scope: Scope, counts: Numbers) -> Iterator[list[Any]]:
-    raw, page, amounts = RawClaims(RawStore(scope.home)), "", dict[Key, tuple[Decimal, str]]()
+    raw, page, amounts = RawClaims(scope.raw), "", dict[Key, tuple[Decimal, str]]()
+    corrections = {row["claim_id"]: row["credit"] - row["debit"] for row in scope.erp_rows(_corrections(scope))}
     for row in scope.erp_rows(_posted_entries(scope)):
-        currency, posted = row["currency"], row["posted"] or Decimal(0)
+        currency = row["currency"]
+        posted = (row["posted"] or Decimal(0)) + (corrections.get(row["claim_id"], Decimal(0)) if row["entry_kind"] == "EXPENSE" else 0)
         if page != (page := row["raw_ref"].rpartition("#")[0]):
             amounts = source_amounts(raw.page(row["raw_ref"]))
         found = amounts.get((row["claim_id"], row["entry_kind"], row["part_no"]), (None, ""))[0]
-        difference = (row["amount"] - posted) if row["state"] == "posted" else Decimal(0)
-        if found is not None and row["state"] == "posted" and found != row["amount"]:
-            difference = found - posted
+        stands = row["state"] == "posted"  # else it was reversed, and nothing may be left of it
+        source = found if stands and found is not None else row["amount"] if stands else Decimal(0)
+        difference = source - posted
         counts["tied"] += 1
         counts["different"] += bool(difference)
         counts["raw_kept"] += found is not None
@@ -63,6 +64,17 @@ def _posted_entries(scope: Scope) -> sa.Select[Any]:
     together = sa.and_(*(state.c[name] == sums.c[name] for name in schema.STATE_KEY))
     columns = (state.c[name] for name in ("claim_code", "claim_id", "entry_kind", "part_no", "currency", "state", "amount", "raw_ref"))
     return sa.select(*columns, sums.c.posted).select_from(state.join(sums, together)).order_by(state.c.raw_ref, *_key(state))
+
+
+def _corrections(scope: Scope) -> sa.Select[Any]:
+    """What vouchers that correct an earlier year change at the counterparties, by claim (accounting-rules 27)."""
+    voucher, line, dimension = schema.voucher, schema.voucher_line, schema.voucher_line_dimension
+    joined = voucher.join(line, sa.and_(*(voucher.c[name] == line.c[name] for name in schema.VOUCHER_KEY)))
+    same = sa.and_(*(dimension.c[name] == line.c[name] for name in (*schema.VOUCHER_KEY, "line_no")))
+    party = sa.exists().where(same, dimension.c.dim_type.in_(scope.parties))
+    sums = exact_sum(line.c.credit).label("credit"), exact_sum(line.c.debit).label("debit")
+    mine = sa.and_(voucher.c.company_code == scope.company, voucher.c.entry_kind == "CORRECTION", party)
+    return sa.select(voucher.c.claim_id, *sums).select_from(joined).where(mine).group_by(voucher.c.claim_id)
 
 
 def _entries(scope: Scope, sums: dict[tuple[str, str, str], list[Any]]) -> Iterator[list[Any]]:

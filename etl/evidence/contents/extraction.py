@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from etl.evidence.scope import Scope
@@ -35,16 +33,8 @@ def write_extraction(pack: PackFiles, scope: Scope) -> dict[str, int]:
 
 def _pages(scope: Scope, found: dict[str, int]) -> Iterator[list[Any]]:
     for row in scope.ledger_rows(tables.run_page, order=["n"]):
-        kept = _kept(scope.home, row["path"], row["sha256"])
+        _, _, place = row["path"].partition("/")
+        run_id, _, file = place.partition("/")
+        kept = scope.raw.kept(run_id, file, row["sha256"])
         found[kept] += 1
         yield [*(row[name] for name in PAGES[:4]), redact(row["url"]), *(row[name] for name in PAGES[5:-1]), kept]
-
-
-def _kept(home: Path, name: str, sha256: str) -> str:
-    """Whether the page is on disk with its hash."""
-    raw = (home / "raw").resolve()
-    path = (home / name).resolve()
-    if not path.is_relative_to(raw) or not path.is_file():
-        return "missing"
-    with path.open("rb") as file:
-        return "kept" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "altered"

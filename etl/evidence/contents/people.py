@@ -15,7 +15,6 @@ from etl.evidence.raw_claims import RawClaims
 from etl.evidence.scope import Scope
 from etl.evidence.tables import PackFiles
 from etl.periods import instant
-from etl.store.raw import RawStore
 
 STARTS = "run_id at run_kind started_by os_user host package_version mappings suites settings".split()
 ACTS = "log_seq at kind by detail".split()
@@ -45,7 +44,7 @@ def _acts(scope: Scope) -> Iterator[list[Any]]:
 
 
 def _approvals(scope: Scope, counts: dict[str, int]) -> Iterator[list[Any]]:
-    raw = RawClaims(RawStore(scope.home))
+    raw = RawClaims(scope.raw)
     for row in scope.erp_rows(claims_of(scope)):
         counts["claims"] += 1
         trail = raw.trail(row["raw_ref"])

@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.audit.log import AuditLog
 from etl.erp import schema
 from etl.erp.columns import exact_sum
 from etl.evidence.scope import Row, Scope
@@ -136,13 +135,14 @@ def _accounts(scope: Scope) -> Iterator[list[Any]]:
 
 
 def _sequences(scope: Scope) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Each series of numbers, and each number missing between 1 and its last, with what the audit log says of it."""
+    """Each series of numbers, and each number that is missing from it, with what the audit log says of it."""
     series: dict[tuple[str, str], list[int]] = {}
     query = sa.select(*(schema.voucher.c[name] for name in _NUMBER)).where(scope.of_period).order_by(*_in_order())
     for row in scope.erp_rows(query):
         series.setdefault((row["book_code"], row["voucher_word"]), []).append(row["voucher_no"])
-    missing = {(book, word, number) for (book, word), numbers in series.items() for number in set(range(1, numbers[-1] + 1)).difference(numbers)}
-    told = _logged_numbers(scope.log, scope, missing) if missing else {}
+    held = {(book, word, number) for (book, word), numbers in series.items() for number in numbers}
+    told = _gone(scope, held)
+    missing = {(book, word, number) for (book, word), numbers in series.items() for number in range(1, numbers[-1] + 1)} - held | told.keys()
     gaps = [[*key, told.get(key, "never given by this program: no entry of the audit log has it")] for key in sorted(missing)]
     rows = [
         [book, word, numbers[0], numbers[-1], len(numbers), sum(1 for gap in missing if gap[:2] == (book, word))] for (book, word), numbers in series.items()
@@ -150,12 +150,12 @@ def _sequences(scope: Scope) -> tuple[list[list[Any]], list[list[Any]]]:
     return rows, gaps
 
 
-def _logged_numbers(log: AuditLog, scope: Scope, wanted: set[tuple[str, str, int]]) -> dict[tuple[str, str, int], str]:
-    told = {}
-    for entry in log.entries():
+def _gone(scope: Scope, held: set[tuple[str, str, int]]) -> dict[tuple[str, str, int], str]:
+    """Numbers of the company and month that the log saw given and no voucher has any more."""
+    told: dict[tuple[str, str, int], str] = {}
+    for entry in scope.log.entries():
         if entry.kind == "posted" and entry.body["company"] == scope.company:
-            for row in entry.body["rows"]:
-                key = (row[5], row[7], row[8])
-                if row[6] == str(scope.period) and key in wanted:
-                    told[key] = f"posted for claim {row[1]} in batch {entry.body['batch_id']} (log seq {entry.seq}); its row is gone from the ERP database"
+            where = f"in batch {entry.body['batch_id']} (log seq {entry.seq}); its row is gone from the ERP database"
+            rows = (row for row in entry.body["rows"] if row[6] == str(scope.period) and (row[5], row[7], row[8]) not in held)
+            told |= {(row[5], row[7], row[8]): f"posted for claim {row[1]} {where}" for row in rows}
     return told

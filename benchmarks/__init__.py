@@ -1,0 +1,1 @@
+"""Measured claims: what the README says about speed is printed by ``python -m benchmarks``."""

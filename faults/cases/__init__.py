@@ -1,0 +1,13 @@
+"""Every case there is."""
+
+from __future__ import annotations
+
+from faults.case import Case
+from faults.cases import process
+
+SLICE_SEED = 1
+
+
+def catalogue() -> list[Case]:
+    """All cases in a fixed order; ids are unique."""
+    return [*process.cases()]

@@ -1,0 +1,146 @@
+"""A claim that changes run after run: its steps in a few words of YAML, and what the ledger says afterwards as CSV.
+
+``steps.yaml``:
+
+- ``why``: the rule, and what must come of it.
+- ``claim``: the first version, in the words of :mod:`tests.cases.situation`; ``invoices`` and ``mapping`` likewise.
+- ``steps``: one run each. ``day``: when it runs. ``change``: laid over the claim (``deleted: true`` removes it in Hesi; ``logs``: what the bank
+  said, each ``paid`` or ``returned``, a day and a trade number). ``updated``: when Hesi changed it, default the day.
+  ``closed``: months closed from then on. ``mapping``: changes of the mapping from then on.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from etl.config.mapping import Mappings
+from etl.erp import schema
+from etl.reference import Reference
+from tests.cases.situation import claim_of, laid_over, lists_of, mappings_of
+from tests.cases.written import SHORT, table
+from tests.support.claims import ms
+from tests.support.ledger import SmallLedger
+
+Words = Mapping[str, Any]
+Voucher = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run: its day, what Hesi shows, and the rules in force."""
+
+    day: str
+    flow: dict[str, Any]
+    mappings: Mappings
+    lists: Reference
+
+
+def read_steps(folder: Path) -> Words:
+    """The words of a case; every scalar is text."""
+    return yaml.load((folder / "steps.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - keeps text as text
+
+
+def steps_of(words: Words) -> Iterator[Step]:
+    """The runs of a case in order."""
+    claim, mapping = words["claim"], words.get("mapping", {})
+    updated = words["steps"][0]["day"]
+    for step in words["steps"]:
+        if "change" in step:
+            claim, updated = laid_over(claim, step["change"]), step.get("updated", step["day"])
+        if "closed" in step:
+            closed = [{"period": period, "closed_on": step["day"]} for period in step["closed"]]
+            mapping = _together(mapping, {"C01": {"periods": {"closed": closed}}})
+        mapping = _together(mapping, step.get("mapping", {}))
+        yield Step(step["day"], _flow(claim, updated), _mappings(repr(mapping), _Frozen(mapping)), lists_of(words))
+
+
+def _together(first: Any, second: Any) -> Any:
+    """Two changes as one: objects key by key, else the second."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return second
+    return {**first, **{key: _together(first.get(key), value) for key, value in second.items()}}
+
+
+class _Frozen(dict[str, Any]):
+    """A mapping change as a cache key."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+@functools.lru_cache(maxsize=8)
+def _mappings(_: str, change: _Frozen) -> Mappings:
+    return mappings_of({"mapping": change})
+
+
+def _flow(claim: Words, updated: str) -> dict[str, Any]:
+    found = claim_of({key: value for key, value in claim.items() if key not in {"deleted", "logs"}})
+    if "logs" in claim:
+        found["logs"] = [_log(*line.split()) for line in claim["logs"]]
+    return {**found, "active": claim.get("deleted") != "true", "updateTime": ms(updated)}
+
+
+def _log(what: str, day: str, trade: str) -> dict[str, Any]:
+    failure = "账号户名不符，银行退票" if what == "returned" else ""
+    action, state = ("freeflow.paying", "paying") if failure else ("freeflow.pay", "paid")
+    return {"action": action, "state": state, "time": ms(day), "attributes": {"channelTradeNo": trade, "failureReason": failure}}
+
+
+def run_number(voucher: Voucher) -> int:
+    """Number of the run that posted it."""
+    return int(voucher["batch_id"].rpartition("-")[2])
+
+
+def vouchers_csv(vouchers: Iterable[Voucher], runs: Mapping[int, int]) -> str:
+    """Every voucher: the step that posted it, its key, number, dates, status and what it reverses."""
+    return table(
+        "step company kind part rev reverses number date period attach status total summary",
+        (
+            (runs[run_number(v)], v["company_code"], v["entry_kind"], v["part_no"], v["revision"], v["reverses_revision"], f"{v['voucher_word']}-{v['voucher_no']}",
+             v["voucher_date"], f"{v['fiscal_year']}-{v['fiscal_period']:02d}", v["attachment_count"], v["status"], sum(line["debit"] for line in v["lines"]), v["summary"])
+            for v in vouchers
+        ),
+    )
+
+
+def lines_csv(vouchers: Iterable[Voucher]) -> str:
+    """Every line with dimensions, tax rate and foreign amount."""
+    return table(
+        "company kind part rev account dims fx debit credit",
+        ((v["company_code"], v["entry_kind"], v["part_no"], v["revision"], *_line(line)) for v in vouchers for line in v["lines"]),
+    )
+
+
+def _line(line: Mapping[str, Any]) -> tuple[str, ...]:
+    dims = [f"{SHORT.get(kind, kind)}={code}" for kind, code in line["dims"].items()]
+    if line["tax_rate"] is not None:
+        dims.append(f"tax={line['tax_rate'].normalize():f}")
+    fx = f"{line['currency']} {line['amount_fc']} @ {line['fx_rate'].normalize():f}" if line["amount_fc"] is not None else ""
+    return line["account_code"], ";".join(dims), fx, *(f"{line[side]:.2f}" if line[side] else "" for side in ("debit", "credit"))
+
+
+def state_rows(ledger: SmallLedger, step: int) -> list[tuple[Any, ...]]:
+    """Where every entry stands after a step: state, amount, the reject, the drift, and the number on its way to Hesi."""
+    rejects = {(row["claim_id"], row["entry_kind"]): f"{row['disposition']} {row['rule']}" for row in ledger.rows(schema.claim_reject)}
+    drifts = {
+        (row["claim_id"], row["entry_kind"], row["part_no"]): f"{row['cause']} {row['posted_amount']}->{row['source_amount']}"
+        for row in ledger.rows(schema.claim_drift)
+    }
+    numbers = {row["claim_id"]: f"{row['status']} {row['voucher_number']}" for row in ledger.rows(schema.writeback_outbox)}
+    states = sorted(ledger.rows(schema.claim_state), key=lambda row: (row["claim_id"], row["entry_kind"], row["part_no"]))
+    return [
+        (step, row["entry_kind"], row["part_no"], row["company_code"], row["state"], row["amount"], rejects.get((row["claim_id"], row["entry_kind"]), ""),
+         drifts.get((row["claim_id"], row["entry_kind"], row["part_no"]), ""), numbers.get(row["claim_id"], "") if row["entry_kind"] == "EXPENSE" else "")
+        for row in states
+    ]
+
+
+def states_csv(rows: Iterable[tuple[Any, ...]]) -> str:
+    """The rows of :func:`state_rows` after every step."""
+    return table("step kind part company state amount reject drift number", rows)
