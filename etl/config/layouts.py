@@ -87,14 +87,14 @@ class Layout(Strict):
 
     version: Code = Field(description="Version of this file, free text")
     name: Code = Field(description="Name of the layout; part of the file name")
-    format: Literal["csv", "xlsx"] = "csv"
+    format: Literal["csv", "xlsx"] = Field("csv", description="csv or xlsx")
     encoding: Literal["utf-8-sig", "gb18030", "gbk"] = Field(
         "utf-8-sig", description="CSV only; a voucher with a character outside it is refused, nothing is replaced"
     )
     numbers: Literal["ours", "target"] = Field(
         "ours", description="ours: voucher_no as posted here; target: left empty, the target numbers by itself"
     )
-    columns: list[LayoutColumn] = Field(min_length=1)
+    columns: list[LayoutColumn] = Field(min_length=1, description="Columns of the file, in order")
 
     @model_validator(mode="after")
     def _consistent(self) -> Layout:

@@ -6,7 +6,7 @@ every plan here is empty, so the database stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def state_changes(entries: pd.DataFrame, known: pd.DataFrame, standing: pd.DataF
     rows = STATE_ROWS.frame(
         {
             **{name: entries[name] for name in STATE_ROWS.columns if name in entries},
-            "claimant_name": _masked(entries["claimant_name"]),
+            "claimant_name": _masked(entries["claimant_name"], mask_name),
             "state": dispositions,
             "updated_ms": entries["source_updated_ms"],
         }

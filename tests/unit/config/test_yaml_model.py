@@ -113,7 +113,7 @@ VAT = "vat/land.yaml"
             "chart: main",
             "chart: main\nvoucher: {summaries: {loan: '{who} paid'}}",
             "summaries",
-            "voucher.summaries.loan: expected only the placeholders claimant, payee, fee, more, offset, fx, code, title, "
+            "voucher.summaries.loan: expected only the placeholders claimant, payee, fee, more, offset, fx, code, title, date, iso_date, number, "
             "found '{who} paid'",
             id="placeholder",
         ),

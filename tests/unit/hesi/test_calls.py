@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from etl.errors import BudgetCalculating, PayloadChanged, SourceRefused, SourceUnavailable
@@ -237,7 +238,7 @@ def test_invoices_are_found_by_claim_then_by_type_then_by_line(hesi: Any, client
     ((_, refs),) = invoices.invoice_refs(client, ["F1", "F2"])
     assert [ref.object_type for ref in refs] == ["invoice", "taxi"]
     batches = list(invoices.invoice_headers(client, refs))
-    assert [batch.rows for batch in batches] == [[{"id": "invoice"}], [{"id": "taxi"}]]
+    assert [[msgspec.json.decode(row["id"]) for row in batch.rows] for batch in batches] == [["invoice"], ["taxi"]]
     assert [body_of(r) for r in hesi.calls("/object/")] == [{"ids": ["corp:1:2"]}, {"ids": ["taxi-1"]}]
 
 
