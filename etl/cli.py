@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from etl import __version__
 
@@ -74,37 +73,10 @@ def _evidence(options: argparse.Namespace) -> int:
     return evidence_command(options)
 
 
-def _audit_check(options: argparse.Namespace) -> int:
-    from etl.commands.audit import audit_check_command
+def _audit(options: argparse.Namespace) -> int:
+    from etl.commands.audit import audit_command
 
-    return audit_check_command(options)
-
-
-def _audit_acknowledge(options: argparse.Namespace) -> int:
-    from etl.commands.audit import audit_acknowledge_command
-
-    return audit_acknowledge_command(options)
-
-
-def _audit_new_key(options: argparse.Namespace) -> int:
-    from etl.commands.audit import audit_new_key_command
-
-    return audit_new_key_command(options)
-
-
-def _add_audit(verbs: Any, common: argparse.ArgumentParser) -> None:
-    does = "check the audit log against the database and its anchors, and look after its keys"
-    audit = verbs.add_parser("audit", help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=_SETTINGS)
-    acts = audit.add_subparsers(title="acts", metavar="ACT", required=True)
-    check = acts.add_parser("check", parents=[common], help="name everything that is not as it was written")
-    check.add_argument("--all", action="store_true", help="hash every voucher again, not only those of this month and the last")
-    check.add_argument("--key", action="append", default=[], metavar="PUBLIC_KEY", help="trusted public key or its file; default: that of HESI_ERP_SIGNING_KEY")
-    check.set_defaults(command=_audit_check)
-    accept = acts.add_parser("acknowledge", parents=[common], help="record that a named person knows of the log's gaps")
-    accept.add_argument("--by", required=True, metavar="NAME")
-    accept.add_argument("--reason", required=True, metavar="TEXT")
-    accept.set_defaults(command=_audit_acknowledge)
-    acts.add_parser("new-key", parents=[common], help="make a key pair; nothing is stored").set_defaults(command=_audit_new_key)
+    return audit_command(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,7 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     evidence.add_argument("--seed", type=int, default=20_160_101, metavar="N", help="seed of the random sample (default %(default)s)")
     evidence.add_argument("--out", type=Path, metavar="DIR", help="where packs are written; default: HESI_ERP_HOME/evidence")
     evidence.add_argument("--before", metavar="YYYY-MM-DD", help="destruction-list: what had to be kept until before this day")
-    _add_audit(verbs, common)
+    audit = verb("audit", _audit, does="check the audit log against the database and its anchors, and look after its keys")
+    audit.add_argument("act", choices=("check", "acknowledge", "new-key"), help="check; acknowledge: record who accepts the log's gaps; new-key: make a pair")
+    audit.add_argument("--all", action="store_true", help="check: hash every voucher again, not only those of this month and the last")
+    audit.add_argument("--key", action="append", default=[], metavar="PUBLIC_KEY", help="check: trusted public key or its file; default: our own")
+    audit.add_argument("--by", default="", metavar="NAME", help="acknowledge: who accepts")
+    audit.add_argument("--reason", default="", metavar="TEXT", help="acknowledge: why")
     return parser
 
 

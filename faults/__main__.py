@@ -17,11 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from faults import rig
     parser = argparse.ArgumentParser(prog="python -m faults")
     parser.add_argument("--match", default="")
+    parser.add_argument("--each", type=int, default=0)
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
     o = parser.parse_args(arguments)
     rig.warm()
     chosen = [c for c in catalogue() if o.match in c.id][:o.limit]
+    if o.each:
+        import random
+        by = {}
+        for c in chosen: by.setdefault((c.family,c.fault),[]).append(c)
+        chosen=[c for v in by.values() for c in random.Random(3).sample(v,min(o.each,len(v))) if not c.large]
     rs = rig.carry_out(chosen, workers=o.workers, tell=lambda r: print("ok  " if r.survived else "FAIL", r.case, r.seconds, r.observed or r.problem, flush=True))
     return 0
 

@@ -68,7 +68,7 @@ def warm() -> None:
             HESI_ERP_HOME=f"{folder}/home", ERP_URL=f"sqlite:///{folder}/erp.db", HESI_ERP_SIGNING_KEY="00" * 32,
         )  # fmt: skip
         run_once(settings, started_by="faults", now=datetime.fromtimestamp(now_ms / 1000, UTC))
-    here.close()
+    here.send(b".")
     os.waitpid(pid, 0)
 
 

@@ -16,12 +16,18 @@ from etl.commands.prepare import prepared
 from etl.config.settings import Settings
 from etl.erp.database import DatabaseSink
 from etl.errors import ConfigError
-from etl.periods import FiscalPeriod, local_day
+from etl.periods import local_day
+from etl.pipeline.altered import recent_periods
 from etl.pipeline.audit import open_log
 from etl.pipeline.audit_check import AuditReport, check_audit
 
 
-def audit_check_command(options: argparse.Namespace) -> int:
+def audit_command(options: argparse.Namespace) -> int:
+    """The act asked for; 1 only when a check finds something."""
+    return {"check": _check, "acknowledge": _acknowledge, "new-key": _new_key}[options.act](options)
+
+
+def _check(options: argparse.Namespace) -> int:
     """0 when log, database and anchors agree, 1 with every difference and its position."""
     with prepared(verbose=options.verbose) as settings:
         report = _checked(settings, keys=options.key, everything=options.all)
@@ -32,7 +38,7 @@ def audit_check_command(options: argparse.Namespace) -> int:
     return RED if report.problems else GREEN_OR_AMBER
 
 
-def audit_acknowledge_command(options: argparse.Namespace) -> int:
+def _acknowledge(options: argparse.Namespace) -> int:
     """Records in the log that a named person knows of its gaps; they are notes from then on."""
     if not options.reason.strip() or not options.by.strip():
         raise ConfigError("expected a name with --by and a reason with --reason; both stay in the log for ever")
@@ -50,7 +56,7 @@ def audit_acknowledge_command(options: argparse.Namespace) -> int:
     return GREEN_OR_AMBER
 
 
-def audit_new_key_command(options: argparse.Namespace) -> int:
+def _new_key(options: argparse.Namespace) -> int:
     """A fresh key pair; nothing is stored."""
     private, public = new_key_pair()
     if options.json:
@@ -68,12 +74,11 @@ def _checked(settings: Settings, *, keys: Sequence[str], everything: bool) -> Au
     settings.require("erp_url")
     signer = Signer.from_secret(settings.signing_key.get_secret_value())
     trusted = [public_key(text) for text in keys] or ([signer.public] if signer else [])
-    now = FiscalPeriod.of(local_day(int(datetime.now(UTC).timestamp() * 1000)))
-    before = FiscalPeriod(now.year - (now.month == 1), (now.month - 2) % 12 + 1)
+    periods = None if everything else recent_periods(local_day(int(datetime.now(UTC).timestamp() * 1000)))
     sink = DatabaseSink.open(settings.erp_url.get_secret_value())
     try:
         anchors = AnchorFolder(settings.anchor_dir) if settings.anchor_dir else None
-        return check_audit(open_log(settings), sink.engine, anchors=anchors, keys=trusted, periods=None if everything else (before, now))
+        return check_audit(open_log(settings), sink.engine, anchors=anchors, keys=trusted, periods=periods)
     finally:
         sink.close()
 

@@ -29,6 +29,7 @@ DOCUMENTED_HOSTS = (
     "feishu.ekuaibao.com",
     "open.hosecloud.com",
 )
+_ED25519_KEY = re.compile(r"[0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
@@ -189,6 +190,13 @@ class Settings(BaseSettings):
         for key in split_keys(value):
             if not _FERNET_KEY.fullmatch(key):
                 raise ValueError("expected Fernet keys (44 characters of URL-safe base64), separated by commas")
+        return value
+
+    @field_validator("signing_key")
+    @classmethod
+    def _ed25519_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not _ED25519_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("expected an Ed25519 private key: 32 bytes as 64 hex digits or as base64; `hesi-erp audit new-key` makes one")
         return value
 
     @field_validator("start")

@@ -123,7 +123,10 @@ class Posting:
                 .values(status="REVERSED")
             )
             if done.rowcount != 1:
-                raise AnotherRunActive(f"claim {row['claim_code']}: expected revision {row['reverses_revision']} of its {row['entry_kind']} voucher to stand, another run reversed it; run again")
+                raise AnotherRunActive(
+                    f"claim {row['claim_code']}: expected revision {row['reverses_revision']} of its {row['entry_kind']} voucher to stand, "
+                    "another run reversed it; run again"
+                )
             if row["entry_kind"] == "EXPENSE":
                 self._connection.execute(outbox.withdraw(row["claim_id"], self._at))
 

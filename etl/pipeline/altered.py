@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -22,9 +23,18 @@ def altered_findings(run: Run) -> pd.DataFrame:
     """
     if run.identity.kind in {"incremental", "replay"}:
         return FINDINGS.empty()
-    now = FiscalPeriod.of(run.identity.run_day)
-    before = FiscalPeriod(now.year - (now.month == 1), (now.month - 2) % 12 + 1)
-    return _findings(pd.concat([altered_vouchers(run.sink.engine, period, except_batch=run.run_id) for period in (before, now)], ignore_index=True))
+    periods = recent_periods(run.identity.run_day)
+    return _findings(pd.concat([altered_vouchers(run.sink.engine, period, except_batch=run.run_id) for period in periods], ignore_index=True))
+
+
+def recent_periods(day: date) -> tuple[FiscalPeriod, FiscalPeriod]:
+    """The month before a day's, and its own.
+
+    >>> [str(period) for period in recent_periods(date(2026, 1, 31))]
+    ['2025-12', '2026-01']
+    """
+    now = FiscalPeriod.of(day)
+    return FiscalPeriod.of(now.first_day - timedelta(days=1)), now
 
 
 def _findings(altered: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from etl.errors import ConfigError, EtlError
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
 from etl.pipeline.audit import open_log, record_start
+from etl.pipeline.memory import fresh_memory
 from etl.store.ledger import Kind, Ledger
 from etl.store.raw import RawStore
 from etl.store.work import WorkFolder
@@ -153,7 +154,8 @@ class Run:
         started, wall, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
         facts = StepFacts()
         log.info("step_started run_id=%s step=%s", self.run_id, name)
-        yield facts
+        with fresh_memory():
+            yield facts
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         self.ledger.record_step(
             self.run_id, name, attempt=self.attempt, started_at=started, seconds=seconds, cpu_seconds=cpu_seconds,

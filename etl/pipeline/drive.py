@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -26,6 +27,7 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
     Raises:
         Exception: what no step names; the ledger has the run as stopped.
     """
+    _calm_collector()
     stopped: EtlError | None = None
     try:
         for name, step in steps.items():
@@ -44,6 +46,15 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
         raise
     finally:
         run.close()
+
+
+def _calm_collector() -> None:
+    """Keeps the cycle collector away from what the imports left: a run makes millions of small values and hardly a cycle.
+
+    Measured: about a tenth of a run's CPU went into walking the libraries' own objects again and again.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def run_once(

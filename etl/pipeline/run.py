@@ -80,12 +80,17 @@ def judge(run: Run, stopped: EtlError | None) -> tuple[Verdict, str]:
 
 
 def write_run_report(run: Run) -> ReportFiles:
-    """The report files of the run, after its end was written into the audit log."""
-    record_end(run)
+    """The report files of the run; then its end is written into the audit log, so that a broken log cannot cost the report.
+
+    Raises:
+        AuditLogAltered, AnchorUnavailable: the report is there, the end is not in the log or not anchored.
+    """
     with run.step("report"):
-        return write_report(
+        files = write_report(
             run.ledger, run.erp_engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]
         )
+    record_end(run)
+    return files
 
 
 def _sums(run: Run) -> dict[str, int]:

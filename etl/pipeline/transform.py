@@ -22,7 +22,7 @@ from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_ru
 from etl.steps.revise import PostedVoucher, continue_revisions, revise
 from etl.steps.stage import StagedClaims, stage
 
-CHUNK_CLAIMS = 5_000
+CHUNK_CLAIMS = 2_500
 STAGED = tuple(field.name for field in fields(StagedClaims))
 MAPPED = tuple(field.name for field in fields(MappedClaims))
 

@@ -41,8 +41,15 @@ class RawPage(msgspec.Struct, frozen=True):
     def ledger_row(self, run_id: str, number: int) -> dict[str, object]:
         """The page as a row of ``run_page``."""
         return {
-            "n": number, "form_type": self.form_type, "active": self.active, "url": self.url, "fetched_at": instant(self.fetched_at_ms), "bytes": self.bytes,
-            "claims": self.claims, "sha256": self.sha256, "path": f"raw/{run_id}/{self.file}",
+            "n": number,
+            "form_type": self.form_type,
+            "active": self.active,
+            "url": self.url,
+            "fetched_at": instant(self.fetched_at_ms),
+            "bytes": self.bytes,
+            "claims": self.claims,
+            "sha256": self.sha256,
+            "path": f"raw/{run_id}/{self.file}",
         }
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from faults.case import Case
-from faults.cases import process
-
-SLICE_SEED = 1
+from faults.cases import database, process
 
 
 def catalogue() -> list[Case]:
     """All cases in a fixed order; ids are unique."""
-    return [*process.cases()]
+    return [*process.cases(), *database.cases()]

@@ -99,14 +99,14 @@ def run_number(voucher: Voucher) -> int:
 
 def vouchers_csv(vouchers: Iterable[Voucher], runs: Mapping[int, int]) -> str:
     """Every voucher: the step that posted it, its key, number, dates, status and what it reverses."""
-    return table(
-        "step company kind part rev reverses number date period attach status total summary",
-        (
-            (runs[run_number(v)], v["company_code"], v["entry_kind"], v["part_no"], v["revision"], v["reverses_revision"], f"{v['voucher_word']}-{v['voucher_no']}",
-             v["voucher_date"], f"{v['fiscal_year']}-{v['fiscal_period']:02d}", v["attachment_count"], v["status"], sum(line["debit"] for line in v["lines"]), v["summary"])
-            for v in vouchers
-        ),
-    )
+    rows = []
+    for v in vouchers:
+        key = (v["company_code"], v["entry_kind"], v["part_no"], v["revision"], v["reverses_revision"])
+        period = f"{v['fiscal_year']}-{v['fiscal_period']:02d}"
+        total = sum(line["debit"] for line in v["lines"])
+        number = f"{v['voucher_word']}-{v['voucher_no']}"
+        rows.append((runs[run_number(v)], *key, number, v["voucher_date"], period, v["attachment_count"], v["status"], total, v["summary"]))
+    return table("step company kind part rev reverses number date period attach status total summary", rows)
 
 
 def lines_csv(vouchers: Iterable[Voucher]) -> str:
@@ -133,12 +133,13 @@ def state_rows(ledger: SmallLedger, step: int) -> list[tuple[Any, ...]]:
         for row in ledger.rows(schema.claim_drift)
     }
     numbers = {row["claim_id"]: f"{row['status']} {row['voucher_number']}" for row in ledger.rows(schema.writeback_outbox)}
-    states = sorted(ledger.rows(schema.claim_state), key=lambda row: (row["claim_id"], row["entry_kind"], row["part_no"]))
-    return [
-        (step, row["entry_kind"], row["part_no"], row["company_code"], row["state"], row["amount"], rejects.get((row["claim_id"], row["entry_kind"]), ""),
-         drifts.get((row["claim_id"], row["entry_kind"], row["part_no"]), ""), numbers.get(row["claim_id"], "") if row["entry_kind"] == "EXPENSE" else "")
-        for row in states
-    ]
+    found = []
+    for row in sorted(ledger.rows(schema.claim_state), key=lambda row: (row["claim_id"], row["entry_kind"], row["part_no"])):
+        claim, kind, part = row["claim_id"], row["entry_kind"], row["part_no"]
+        number = numbers.get(claim, "") if kind == "EXPENSE" else ""
+        reject, drift = rejects.get((claim, kind), ""), drifts.get((claim, kind, part), "")
+        found.append((step, kind, part, row["company_code"], row["state"], row["amount"], reject, drift, number))
+    return found
 
 
 def states_csv(rows: Iterable[tuple[Any, ...]]) -> str:

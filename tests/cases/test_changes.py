@@ -46,7 +46,7 @@ def test_the_ledger_nets_to_a_claim_however_it_changed(name: str, ledger: SmallL
         assert_sound(vouchers, ledger)
         assert_money_is_kept(vouchers, step)
         assert_nets_to_source(vouchers, before, step, ledger)
-        assert_newest_number_is_queued(vouchers, ledger)
+        assert_newest_number_is_queued(vouchers, step, ledger)
         assert [{**voucher, "status": ""} for voucher in vouchers[: len(before)]] == [{**voucher, "status": ""} for voucher in before]
         states += state_rows(ledger, number)
         ledger.run([step.flow], day=step.day, lists=step.lists, mappings=step.mappings)

@@ -148,6 +148,25 @@ def test_a_voucher_changed_by_hand_turns_the_nightly_reconciliation_red_and_is_n
     assert {row["claim_code"] for row in findings} == {code}
 
 
+def test_no_run_starts_on_a_log_somebody_changed(own: History) -> None:
+    whole = own.log.read_bytes()
+    own.log.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
+
+    told = own.command("reconcile")
+
+    assert told.status == 1
+    assert "AUDIT_LOG_ALTERED" in told.err
+    with Ledger.open(f"sqlite:///{own.home / 'ledger.db'}") as ledger:
+        assert (ledger.recent_runs(1)[0].status, ledger.recent_runs(1)[0].cause_code) == ("stopped", "AUDIT_LOG_ALTERED")
+
+
+def test_a_signing_key_that_is_none_is_a_wrong_setting_and_is_not_repeated(own: History) -> None:
+    told = own.command("check-config", HESI_ERP_SIGNING_KEY="canary-no-key")
+    assert told.status == 2
+    assert "HESI_ERP_SIGNING_KEY: expected an Ed25519 private key" in told.out
+    assert "canary-no-key" not in told.out + told.err
+
+
 def test_the_night_looks_at_its_month_and_the_one_before(own: History) -> None:
     own.change("UPDATE voucher SET attachment_count = attachment_count + 1 WHERE fiscal_period = 10")
     assert check_ledger_once(load_settings(**own.environment()), now=MONTH_BEFORE).verdict == "amber"

@@ -28,7 +28,9 @@ class FakeHesi:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if request.url.path == endpoints.ACCESS_TOKEN.path:
-            return httpx.Response(200, json={"value": {"accessToken": TOKEN, "refreshToken": REFRESH, "expireTime": 4_000_000_000_000, "corporationId": "corp"}})
+            return httpx.Response(
+                200, json={"value": {"accessToken": TOKEN, "refreshToken": REFRESH, "expireTime": 4_000_000_000_000, "corporationId": "corp"}}
+            )
         if request.url.path == endpoints.LOCATION.path:
             return httpx.Response(200, json={"value": self.location})
         return self.answer(request)
@@ -36,7 +38,15 @@ class FakeHesi:
     def client(self) -> HesiClient:
         """A client of this Hesi that never waits."""
         return HesiClient(
-            BASE, KEY, SECRET, allowed_hosts=ALLOWED, requests_per_second=0, max_retry_after_seconds=60, transport=httpx.MockTransport(self), clock=lambda: 0.0, sleep=lambda _: None
+            BASE,
+            KEY,
+            SECRET,
+            allowed_hosts=ALLOWED,
+            requests_per_second=0,
+            max_retry_after_seconds=60,
+            transport=httpx.MockTransport(self),
+            clock=lambda: 0.0,
+            sleep=lambda _: None,
         )
 
     @property

@@ -29,10 +29,27 @@ _SQL = (
 _WRAPS = ("{}", "差旅{}", "{}报销", "({})", "{}\u2019", "\u02bc{}", "％27{}", "{}\\", "'{}'", "{};COMMIT")
 SQL = tuple(wrap.replace("{}", text) for text, wrap in product(_SQL, _WRAPS))
 
-_OUTSIDE = ("..", "../..", "../../etc/passwd", "/etc/passwd", "/", "", ".", "./x", "a/b", "a\\b", "..\\..\\x", "C:\\x", "C:x", "\\\\host\\share", "~", "~root/x")
+_OUTSIDE = (
+    "..",
+    "../..",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "/",
+    "",
+    ".",
+    "./x",
+    "a/b",
+    "a\\b",
+    "..\\..\\x",
+    "C:\\x",
+    "C:x",
+    "\\\\host\\share",
+    "~",
+    "~root/x",
+)
 _ODD = (
-    ".hidden", "..hidden", " x", "x y", "x\0y", "x\ny", "x\ry", "x\ty", "x;id", "x|id", "$(id)", "`id`", "x*", "x?", "<x>", 'x"', "x'", "x:y", "%2e%2e%2f", "%00", "-rf",
-    "..%2f", "．．／x", "‥", "x\u202etxt", "x\u200b", "张三", "𠮷", "é", "x" * 121, "x" * 300, "长" * 300,
+    ".hidden", "..hidden", " x", "x y", "x\0y", "x\ny", "x\ry", "x\ty", "x;id", "x|id", "$(id)", "`id`", "x*", "x?", "<x>", 'x"', "x'", "x:y", "%2e%2e%2f",
+    "%00", "-rf", "..%2f", "．．／x", "‥", "x\u202etxt", "x\u200b", "张三", "𠮷", "é", "x" * 121, "x" * 300, "长" * 300,
 )  # fmt: skip
 _DEVICES = ("con", "CON", "prn", "aux", "nul", "NUL.json", "com1", "COM9.txt", "lpt1", "LPT9.json", "nul.tar.gz", "Aux.json")
 NAMES = (*_OUTSIDE, *_ODD, *_DEVICES)

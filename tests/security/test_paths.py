@@ -55,7 +55,9 @@ def test_a_name_from_outside_never_becomes_a_path(name: str, store: RawStore, tm
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("ref", ["", "#", "#0", "/#0", f"{RUN}/{FILE}", f"{RUN}/{FILE}#", f"{RUN}/{FILE}#x", f"{RUN}/{FILE}#-1", f"{RUN}/{FILE}#9", f"{RUN}/{FILE}#²"])
+@pytest.mark.parametrize(
+    "ref", ["", "#", "#0", "/#0", f"{RUN}/{FILE}", f"{RUN}/{FILE}#", f"{RUN}/{FILE}#x", f"{RUN}/{FILE}#-1", f"{RUN}/{FILE}#9", f"{RUN}/{FILE}#²"]
+)
 def test_a_reference_that_is_none_finds_nothing(ref: str, store: RawStore) -> None:
     assert dict(store.items([ref])) == {ref: None}
 

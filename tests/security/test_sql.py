@@ -37,7 +37,12 @@ def chunk_of(texts: tuple[str, ...]) -> Chunk:
     chunk = Chunk()
     for n, text in enumerate(texts):
         lines = [
-            {"account_code": "6602.01", "debit_minor": 10_000, "source_line_id": text, "dimensions": {"department": (text[:60], text), "project": (f"P{n}", text)}},
+            {
+                "account_code": "6602.01",
+                "debit_minor": 10_000,
+                "source_line_id": text,
+                "dimensions": {"department": (text[:60], text), "project": (f"P{n}", text)},
+            },
             {"account_code": "2241.01", "credit_minor": 10_000, "settlement_no": text[:60], "dimensions": {}},
         ]
         chunk.voucher(text[:60] + f"#{n}", summary=text, lines=lines, claim_code=text[:64], claimant_name=text, department_code=text[:60])
@@ -80,9 +85,20 @@ def test_a_question_with_such_an_id_finds_that_claim_only(sink: DatabaseSink) ->
 def test_the_run_ledger_stores_them_as_text_too(tmp_path: Path, pg_url: str) -> None:
     for url in (f"sqlite:///{tmp_path / 'ledger.db'}", pg_url):
         with Ledger.open(url) as ledger:
-            run_id = ledger.start_run(kind="nightly", started_by=SQL[1], business_date=date(2026, 9, 1), mapping_sha256="1" * 64, expectations_sha256="2" * 64,
-                                      package_version="1", source_host="app.ekuaibao.com", interval_to=None)
-            findings = [{"claim_id": f"c{n}", "claim_code": text[:60], "rule": "VAT_UNVERIFIED", "detail": text, "amount_minor": n, "currency": "CNY"} for n, text in enumerate(SQL)]
+            run_id = ledger.start_run(
+                kind="nightly",
+                started_by=SQL[1],
+                business_date=date(2026, 9, 1),
+                mapping_sha256="1" * 64,
+                expectations_sha256="2" * 64,
+                package_version="1",
+                source_host="app.ekuaibao.com",
+                interval_to=None,
+            )
+            findings = [
+                {"claim_id": f"c{n}", "claim_code": text[:60], "rule": "VAT_UNVERIFIED", "detail": text, "amount_minor": n, "currency": "CNY"}
+                for n, text in enumerate(SQL)
+            ]
             ledger.add_findings(run_id, findings, step="map_fields")
             ledger.stop_run(run_id, RuntimeError(SQL[0]))
             assert {row["detail"] for row in ledger.rows(ledger_schema.run_finding, run_id)} == set(SQL)

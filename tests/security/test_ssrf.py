@@ -92,7 +92,10 @@ def test_nothing_in_the_product_opens_an_address_but_the_one_transport() -> None
     assert found == [("etl/hesi/transport.py", "httpcore")]
 
 
-@pytest.mark.parametrize("base", ["http://app.ekuaibao.com", "ftp://app.ekuaibao.com", "https://u:p@app.ekuaibao.com", "https://app.ekuaibao.com/?x=1", "app.ekuaibao.com", "https://"])
+@pytest.mark.parametrize(
+    "base",
+    ["http://app.ekuaibao.com", "ftp://app.ekuaibao.com", "https://u:p@app.ekuaibao.com", "https://app.ekuaibao.com/?x=1", "app.ekuaibao.com", "https://"],
+)
 def test_plain_http_and_odd_addresses_are_refused_when_settings_are_read(base: str) -> None:
     with pytest.raises(ConfigError, match="HESI_BASE_URL"):
         load_settings(HESI_BASE_URL=base)

@@ -72,7 +72,9 @@ def disturb(hesi: Sandbox) -> dict[str, str]:
     paid = hesi.flow_ids("paid")
     typed = f"电话 {PHONE} 卡 {CARD} 证 {ID_CARD} 邮箱 {MAIL}"
     for flow_id in paid[:20]:
-        hesi.tenant.edit(flow_id, {"form.title": typed, "form.description": typed, "form.details.0.feeTypeForm.consumptionReasons": typed, "form.u_备注": typed})
+        hesi.tenant.edit(
+            flow_id, {"form.title": typed, "form.description": typed, "form.details.0.feeTypeForm.consumptionReasons": typed, "form.u_备注": typed}
+        )
     wrong = (
         {"form.expenseMoney": {"standard": f"{PHONE}x", "standardStrCode": "CNY"}},
         {"state": CARD},
