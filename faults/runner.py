@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -92,9 +93,13 @@ class LiveRun:
 
     def kill(self) -> Ended:
         """kill -9, wherever the run is."""
+        self.strike()
+        return self._exit()
+
+    def strike(self) -> None:
+        """kill -9 and no more, for another thread than the one that waits for the end."""
         with contextlib.suppress(ProcessLookupError):  # it may just have ended
             os.kill(self.pid, signal.SIGKILL)
-        return self._exit()
 
     def end(self, *, at: Callable[[str], object] | None = None) -> Ended:
         """Lets the run go on to its end; ``at`` hears every place while the run pauses there."""
@@ -208,12 +213,18 @@ def _serve(requests: Talk) -> None:
 
 def _nurse(order: dict[str, Any], talk: Talk, *, nanny: Talk) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    output, written = os.pipe()
     pid = os.fork()
     if pid == 0:
         nanny.close()
+        for standard in (1, 2):
+            os.dup2(written, standard)
         _as_child(lambda: _perform(order, talk))
     talk.close()
+    os.close(written)
     _send(nanny, {"pid": pid})
+    with open(output, "rb") as lines, Path(order["output"]).open("ab") as kept:  # by us: a full disk of the run is not ours
+        shutil.copyfileobj(lines, kept)
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):
         _send(nanny, {"status": status})
@@ -221,9 +232,6 @@ def _nurse(order: dict[str, Any], talk: Talk, *, nanny: Talk) -> None:
 
 def _perform(order: dict[str, Any], talk: Talk) -> None:
     """The run itself, in a process of its own."""
-    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for standard in (1, 2):
-        os.dup2(output, standard)
 
     def pause(place: str) -> None:
         _send(talk, {"at": place})

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from etl.audit.keys import new_key_pair
 from sandbox.cli import DEFAULT_CLAIMS, DEFAULT_SEED
 from sandbox.demo_children import Children, DagChild, DemoEnded, SandboxChild
 from sandbox.demo_settings import DemoFolder, child_environment, write_env_file
@@ -48,7 +49,7 @@ def _demonstrate(folder: DemoFolder, children: Children, options: argparse.Names
     with folder.log() as log:
         hesi = SandboxChild(children, folder, claims=options.claims, seed=options.seed, log=log)
         print(f"  sandbox Hesi listens on {hesi.url}", flush=True)
-        environment = child_environment(folder, hesi.url)
+        environment = child_environment(folder, hesi.url) | _audit_settings(folder)
         write_env_file(folder, environment, hesi.command)
         status = _show_progress(children.start_dag(DAG, environment, log))
     os.environ.update(environment)
@@ -59,6 +60,15 @@ def _demonstrate(folder: DemoFolder, children: Children, options: argparse.Names
     print(f"settings of this run: . {folder.env_file}")
     print(f"done in {time.monotonic() - began:.0f} s")
     return 1 if verdict == "red" or status else 0
+
+
+def _audit_settings(folder: DemoFolder) -> dict[str, str]:
+    """A key pair made once, so that the evidence pack of the demo can be verified, and a folder for the log's heads."""
+    if not folder.keys.exists():
+        with os.fdopen(os.open(folder.keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write("\n".join(new_key_pair()))
+    private, public = folder.keys.read_text().split("\n")
+    return {"HESI_ERP_SIGNING_KEY": private, "HESI_ERP_PUBLIC_KEY": public, "HESI_ERP_ANCHOR_DIR": str(folder.anchors)}
 
 
 def _show_progress(dag: DagChild) -> int:

@@ -53,6 +53,16 @@ class DemoFolder:
         return self.root / "env"
 
     @property
+    def keys(self) -> Path:
+        """The demo's key pair for the audit log: private, then public, a line each."""
+        return self.root / "keys"
+
+    @property
+    def anchors(self) -> Path:
+        """Heads of the audit log, as another custodian would keep them."""
+        return self.root / "anchors"
+
+    @property
     def airflow_log(self) -> Path:
         """All that Airflow and the sandbox printed."""
         return self.home / "logs" / "airflow.log"

@@ -30,7 +30,7 @@ class Tenant:
     """Everything the API serves. Changes are numbered by the clock, written to the journal and replayed at a start."""
 
     def __init__(self, claims: int, seed: int, *, now_ms: int) -> None:
-        random = Random(seed)  # noqa: S311 - a reproducible tenant, not a secret
+        random = Random(seed)
         self.claims, self.seed = claims, seed
         self.clock = Clock(now_ms)
         self.lock = RLock()
@@ -44,7 +44,7 @@ class Tenant:
             self.store.add(made.flow, made.tickets)
             consumption.add(made.flow, made.burden)
         self.budgets = build_budgets(self.master.departments, consumption, random=random)
-        self._drift = Random(seed + 1)  # noqa: S311
+        self._drift = Random(seed + 1)
         self._company_codes = {identifier: code for code, identifier in self.master.entity_ids.items()}
         self._journal = Journal(None, {})
 

@@ -66,7 +66,7 @@ async def _until_gone(connection: Any) -> None:
     """Let the server notice, so that it does not answer in our place."""
     for _ in range(3):
         await asyncio.sleep(0)
-    assert connection.is_closing()  # noqa: S101 - a programming error here, not an input
+    assert connection.is_closing()
 
 
 def half_of(answer: Answer) -> Answer:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from etl import __version__
+from etl.erp.arrow import isin
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
 from etl.frames import REJECTS
 from etl.pipeline.audit import Decided, recorded_posting
@@ -87,15 +88,16 @@ def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         if chunk not in set(run.work.chunks(step)):
             continue
         refused = run.work.read_frame(step, chunk, "refused").drop_duplicates("entry_no").set_index("entry_no")["disposition"]
-        hit = entries["entry_no"].isin(refused.index).to_numpy() & (disposition == "ready")
+        hit = np.isin(entries["entry_no"].to_numpy(), refused.index.to_numpy()) & (disposition == "ready")
         disposition[hit] = refused.reindex(entries["entry_no"].to_numpy()[hit]).to_numpy()
         rejects.append(run.work.read_frame(step, chunk, "rejects"))
-    accrued = set(entries.loc[(entries["entry_kind"] == "EXPENSE") & pd.Series(disposition).isin(["ready", "unchanged", "drift", "corrected"]), "claim_id"])
-    waits = (entries["entry_kind"] == "PAYMENT") & (entries["form_type"] == "expense") & (disposition == "ready") & ~entries["claim_id"].isin(accrued)
-    disposition[waits.to_numpy()] = "waiting"
+    accrual, payment = ((entries["entry_kind"] == kind).to_numpy() for kind in ("EXPENSE", "PAYMENT"))
+    accrued = entries.loc[accrual & np.isin(disposition, ["ready", "unchanged", "drift", "corrected"]), "claim_id"]
+    early = payment & (entries["form_type"] == "expense").to_numpy() & (disposition == "ready")
+    disposition[early & ~isin(entries["claim_id"], accrued)] = "waiting"
     stays = _paid_and_refused(run, chunk, entries, disposition)
-    accrual = (entries["entry_kind"] == "EXPENSE").to_numpy()
-    disposition[entries["claim_id"].isin(stays).to_numpy() & accrual] = "drift"
+    if stays:
+        disposition[accrual & entries["claim_id"].isin(stays).to_numpy()] = "drift"
     filled = [frame for frame in rejects if len(frame)]
     refused_once = pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty()
     waits_again = refused_once["claim_id"].isin(stays) & (refused_once["entry_kind"] == "EXPENSE")
@@ -105,22 +107,23 @@ def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
     """One chunk as it is posted: refused entries have lost their vouchers, and a claim whose change waits its revisions."""
     entries, rejects = decided_chunk(run, chunk)
-    vouchers = run.work.read_frame("map_fields", chunk, "vouchers")
-    revisions = vouchers[~vouchers["entry_no"].isin(entries["entry_no"])]
+    frames = {name: run.work.read_frame("map_fields", chunk, name) for name in MappedClaims.__dataclass_fields__ if name not in _NOT_POSTED}
+    vouchers = frames["vouchers"]
+    revisions = vouchers[~np.isin(vouchers["entry_no"], entries["entry_no"])]
     waits = entries.loc[(entries["entry_kind"] == "EXPENSE") & (entries["disposition"] == "drift"), "claim_id"]
-    keep = {*entries.loc[entries["disposition"] == "ready", "entry_no"], *revisions.loc[~revisions["claim_id"].isin(waits), "entry_no"]}
-    own = {
-        name: frame[frame["entry_no"].isin(keep)].reset_index(drop=True)
-        for name in MappedClaims.__dataclass_fields__
-        if name not in _NOT_POSTED
-        for frame in (run.work.read_frame("map_fields", chunk, name),)
-    }
+    moved = revisions.loc[~isin(revisions["claim_id"], waits), "entry_no"]
+    keep = np.concatenate([entries.loc[entries["disposition"] == "ready", "entry_no"], moved])
     return PostingChunk(
         entries=entries,
         rejects=rejects,
         commitments=run.work.read_frame("stage", chunk, "commitments"),
-        **own,
+        **{name: _kept(frame, keep) for name, frame in frames.items()},
     )
+
+
+def _kept(frame: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
+    found = np.isin(frame["entry_no"], numbers)
+    return frame if found.all() else frame[found].reset_index(drop=True)
 
 
 def _paid_and_refused(run: Run, chunk: int, entries: pd.DataFrame, disposition: npt.NDArray[Any]) -> set[str]:

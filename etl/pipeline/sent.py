@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
 
 from etl.erp.port import PostingChunk
 
@@ -42,10 +44,10 @@ class SentSums:
         for (form, disposition), entries in chunk.entries.groupby(["form_type", "disposition"]).size().items():
             if disposition in _MEASURES:
                 self._counts[form or "expense", _MEASURES[disposition]] += int(entries)
-        for *key, debit, credit in _per_account(chunk.vouchers, chunk.voucher_lines).itertuples(index=False, name=None):
-            account: AccountKey = (key[0], key[1], key[2], key[3])
-            self._debits[account] += debit
-            self._credits[account] += credit
+        for row in _per_account(chunk.vouchers, chunk.voucher_lines):
+            account: AccountKey = (row["entry_kind"], row["company_code"], row["account_code"], row["base_currency"])
+            self._debits[account] += row["debit_minor_sum"]
+            self._credits[account] += row["credit_minor_sum"]
 
     def sent(self) -> Sent:
         """The sums so far, in order of their keys."""
@@ -53,11 +55,14 @@ class SentSums:
         return Sent(accounts, [(*key, count) for key, count in sorted(self._counts.items())])
 
 
-def _per_account(vouchers: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
-    """One row per account of the chunk: :data:`ACCOUNT`, debit_minor, credit_minor.
+def _per_account(vouchers: pd.DataFrame, lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per account of the chunk: :data:`ACCOUNT`, debit_minor_sum, credit_minor_sum.
 
-    Lines are summed per voucher and account first, so that the voucher's texts are joined to few rows.
+    Raises:
+        IndexError: a line without its voucher.
     """
-    sums = lines.groupby(["entry_no", "account_code"], as_index=False, sort=False)[["debit_minor", "credit_minor"]].sum()
-    joined = sums.merge(vouchers[["entry_no", "entry_kind", "company_code", "base_currency"]], on="entry_no", validate="many_to_one")
-    return joined.groupby(ACCOUNT, as_index=False, sort=False)[["debit_minor", "credit_minor"]].sum()
+    owner = pa.array(pd.Index(vouchers["entry_no"]).get_indexer(lines["entry_no"]))
+    columns = {name: (lines[name] if name in lines else vouchers[name]) for name in (*ACCOUNT, "debit_minor", "credit_minor")}
+    table = pa.table({name: pa.array(values) if name in lines else pa.array(values).take(owner) for name, values in columns.items()})
+    rows: list[dict[str, Any]] = table.group_by(ACCOUNT).aggregate([("debit_minor", "sum"), ("credit_minor", "sum")]).to_pylist()
+    return rows

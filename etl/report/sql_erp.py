@@ -141,8 +141,9 @@ GROUP BY v.company_code, v.base_currency, i.invoice_kind ORDER BY v.company_code
   MAX(w.claim_code) AS last_claim
 FROM voucher_invoice i JOIN voucher w ON {_same_voucher("i", "w")}
 WHERE i.invoice_id IN (SELECT j.invoice_id FROM voucher_invoice j JOIN voucher v ON {_same_voucher("j", "v")}
+  JOIN voucher_invoice o ON o.invoice_id = j.invoice_id AND o.claim_id <> j.claim_id
   WHERE {_THIS_RUN})
-GROUP BY i.invoice_id HAVING COUNT(DISTINCT i.claim_id) > 1 ORDER BY COUNT(DISTINCT i.claim_id) DESC, i.invoice_id""",
+GROUP BY i.invoice_id ORDER BY COUNT(DISTINCT i.claim_id) DESC, i.invoice_id""",
     ),
     Query(
         "drift",

@@ -51,7 +51,7 @@ def around_commit(world: World, act: Act) -> str:
     """The line breaks at the COMMIT of the posting; whether it was done is a fact of the database, not of the reply."""
     proxy = CommitProxy(world.postgres.plain, world.folder, act)
     run = world.start(ERP_URL=proxy.address(world.erp.url))
-    proxy.kill_with(run.kill)
+    proxy.kill_with(run.strike)
     ended = world.note(run.end())
     proxy.close()
     fired(proxy.fired.is_set(), "the posting's COMMIT")

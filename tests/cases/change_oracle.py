@@ -39,8 +39,9 @@ def nets(vouchers: Iterable[Voucher], *kinds: str) -> Nets:
 
 
 def fresh(step: Step) -> list[Voucher]:
-    """What a ledger without a past would post."""
-    mapped = map_flows([step.flow], mappings=step.mappings, lists=step.lists, run_day=step.day)
+    """What a ledger without a past would post; to it, our own number on the claim would be a stranger's."""
+    flow = {**step.flow, "form": {**step.flow["form"], "voucherNo": ""}}
+    mapped = map_flows([flow], mappings=step.mappings, lists=step.lists, run_day=step.day)
     dims: dict[tuple[int, int], dict[str, str]] = defaultdict(dict)
     for row in mapped.line_dimensions.itertuples():
         dims[row.entry_no, row.line_no][row.dim_type] = row.dim_code

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def read_steps(folder: Path) -> Words:
 def steps_of(words: Words) -> Iterator[Step]:
     """The runs of a case in order."""
     claim, mapping = words["claim"], words.get("mapping", {})
+    books = ("C01", *sorted({step.get("change", {}).get("company", "C01") for step in words["steps"]} - {"C01"}))
     updated = words["steps"][0]["day"]
     for step in words["steps"]:
         if "change" in step:
@@ -57,7 +59,7 @@ def steps_of(words: Words) -> Iterator[Step]:
             closed = [{"period": period, "closed_on": step["day"]} for period in step["closed"]]
             mapping = _together(mapping, {"C01": {"periods": {"closed": closed}}})
         mapping = _together(mapping, step.get("mapping", {}))
-        yield Step(step["day"], _flow(claim, updated), _mappings(repr(mapping), _Frozen(mapping)), lists_of(words))
+        yield Step(step["day"], _flow(claim, updated), _mappings(json.dumps(mapping, sort_keys=True), books), lists_of(words))
 
 
 def _together(first: Any, second: Any) -> Any:
@@ -67,16 +69,11 @@ def _together(first: Any, second: Any) -> Any:
     return {**first, **{key: _together(first.get(key), value) for key, value in second.items()}}
 
 
-class _Frozen(dict[str, Any]):
-    """A mapping change as a cache key."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(repr(self))
-
-
 @functools.lru_cache(maxsize=8)
-def _mappings(_: str, change: _Frozen) -> Mappings:
-    return mappings_of({"mapping": change})
+def _mappings(change: str, books: tuple[str, ...]) -> Mappings:
+    """The shipped mappings of the companies the case needs, changed."""
+    mappings = mappings_of({"mapping": json.loads(change)})
+    return mappings.model_copy(update={"companies": [company for company in mappings.companies if company.company.code in books]})
 
 
 def _flow(claim: Words, updated: str) -> dict[str, Any]:

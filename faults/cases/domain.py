@@ -1,0 +1,259 @@
+"""The rules: money as text, rules broken or edited mid-run, validators gone, periods, budgets, rare characters, write-back, two runs at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from faults.case import Case, fired
+from faults.cases import mutations
+from faults.cases.process import STEPS
+from faults.runner import LiveRun
+from faults.world import World
+
+RARE = {
+    "𠮷": "𠮷野家", "㐂": "㐂寿司", "emoji": "差旅🚄🧾", "full width": "ＡＢＣ１２３", "CR LF tab": "一\r\n二\t三", "4,000 characters": "长" * 4000, "combining": "é́é",
+    "right to left": "مرحبا", "zero width": "a​b", "formula": "=1+1", "SQL": "'; DROP TABLE voucher; --", "HTML": "<script>alert(1)</script>", "backslash": "\\N\\.\\t",
+    "quotes": "\"'“”", "percent": "%s %(x)s {voucher_no}",
+}  # fmt: skip
+BROKEN = {
+    "no YAML": "a: [1,\n  b: {", "duplicate key": "code: C01\ncode: C02\n", "unknown tag": "code: !!python/object/apply:os.system ['true']\n", "empty file": "",
+    "anchor bomb": "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
+    "unknown key": None, "wrong type": None, "not UTF-8": None,
+}  # fmt: skip
+
+
+def cases() -> Iterator[Case]:
+    """All of them."""
+    for seed in (1, 2):
+        for name in mutations.MONEY:
+            yield Case("domain", "money as text", name, seed, partial(money, name=name))
+        for name in RARE:
+            yield Case("domain", "rare characters", name, seed, partial(rare, text=RARE[name]))
+    for name in BROKEN:
+        yield Case("domain", "broken mapping", name, 1, partial(broken_mapping, name=name))
+    for seed in (1, 2, 3):
+        for step in STEPS:
+            yield Case("domain", "mapping edited mid-run", f"before {step}", seed, partial(edited, step=step, what="mappings"))
+            yield Case("domain", "suite edited mid-run", f"before {step}", seed, partial(edited, step=step, what="expectations"))
+            yield Case("domain", "suite removed mid-run", f"before {step}", seed, partial(removed, step=step))
+        for step in STEPS[:3]:
+            yield Case("domain", "period closed mid-run", f"before {step}", seed, partial(period_closed, step=step), compare=False)
+        yield Case("domain", "budgets still calculating", "in Hesi", seed, calculating)
+        yield Case("domain", "rates missing or inverted", "foreign lines", seed, partial(rates, rate=None))
+        yield Case("domain", "rates missing or inverted", "inverse rate", seed, partial(rates, rate="inverse"))
+        for name in ("archived", "foreign number", "deleted", "sent back"):
+            yield Case("domain", "write-back while the claim changes", name, seed, partial(changed_before_write_back, name=name), compare=False)
+    yield from races()
+
+
+def races() -> Iterator[Case]:
+    """Two runs at once: from the same instant, and one paused while the other posts."""
+    for number in range(1, 101):
+        yield Case("domain", "two runs at once", f"race {number}", 1 + number % 10, partial(race, number=number))
+        yield Case("domain", "two runs at once, PostgreSQL", f"race {number}", 1 + number % 10, partial(race, number=number), "postgresql")
+    for seed in range(1, 6):
+        for step in STEPS:
+            yield Case("domain", "a paused run wakes up after a newer one", f"paused before {step}", seed, partial(paused, step=step))
+
+
+def money(world: World, name: str) -> str:
+    """An amount of one claim in a form no amount has; later it is repaired."""
+    tenant = world.hesi.tenant
+    claim = mutations.victim(tenant)
+    original = tenant.store.body(tenant.seq(claim)).decode()
+    flow = tenant.flow(claim)
+    flow["form"]["expenseMoney"]["standard"] = flow["form"]["details"][0]["feeTypeForm"]["amount"]["standard"] = "@@"
+    tenant.override(claim, mutations.spelled(flow).replace('"@@"', mutations.MONEY[name]))
+    ended = world.run()
+    assert ended.well, ended.told
+    assert world.count(f"SELECT count(*) FROM voucher WHERE claim_id = '{claim}'") == 0, "a wrong amount was posted"  # noqa: S608
+    rules = world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}' OR claim_id LIKE 'unreadable:%'")  # noqa: S608
+    fired(rules, "the reject")
+    tenant.override(claim, original)
+    world.note(ended)
+    world.disturbed = True
+    return f"rejected as {rules[0][0]}, the others posted"
+
+
+def rare(world: World, text: str) -> str:
+    """A title with rare characters comes out as it went in, or the claim is named."""
+    tenant = world.hesi.tenant
+    claim = mutations.victim(tenant)
+    before = tenant.flow(claim)["form"].get("title")
+    tenant.edit(claim, {"form.title": text})
+    ended = world.note(world.run())
+    assert ended.well, ended.told
+    summaries = [str(row[0]) for row in world.erp.rows(f"SELECT summary FROM voucher WHERE claim_id = '{claim}'")]  # noqa: S608
+    refused = world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}'")  # noqa: S608
+    fired(summaries or refused, "the claim")
+    tenant.edit(claim, {"form.title": before})
+    world.disturbed = True
+    return f"{'posted' if summaries else 'rejected'}, the others untouched"
+
+
+def broken_mapping(world: World, name: str) -> str:
+    """A mapping file that is wrong before the run."""
+    path = world.own("mappings") / "companies" / "C01.yaml"
+    _break(path, name)
+    ended = world.note(world.run())
+    fired(ended.code == "CONFIG_ERROR", "the refusal")
+    assert not [request for request in world.hesi.requests if "getApplyList" in request.path], "something was read"
+    world.restore("mappings")
+    return f"{ended.told}, nothing read; repaired the next run ended well"
+
+
+def _break(path: Path, name: str) -> None:
+    text, content = path.read_text(encoding="utf-8"), BROKEN[name]
+    if name == "unknown key":
+        content = text + "\nno_such_key: 1\n"
+    elif name == "wrong type":
+        content = text.replace("summary_limit: 255", "summary_limit: many")
+    path.write_bytes(b"\xff\xfe" + text.encode() if name == "not UTF-8" else str(content).encode())
+
+
+def edited(world: World, step: str, what: str) -> str:
+    """A rule file changes while the run is under way: the run goes on under its own version, or stops; it never mixes two."""
+    folder = world.own(what)
+    path = folder / ("companies/C01.yaml" if what == "mappings" else "voucher_lines.json")
+    run = world.start()
+    run.until(f"before {step}")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "\n# another version\n" if what == "mappings" else text.rstrip() + "\n\n", encoding="utf-8")
+    run.go()
+    ended = world.note(run.end())
+    shas = {row[0] for row in world.erp.rows("SELECT mapping_sha256 FROM posting_batch")}
+    fired(len(shas) <= 1, "one version")
+    world.restore(what)
+    return f"{ended.told}: {'stopped' if not ended.well else 'went on under the version it was started with'}"
+
+
+def removed(world: World, step: str) -> str:
+    """A suite disappears: without it nothing may be posted."""
+    folder = world.own("expectations")
+    run = world.start()
+    run.until(f"before {step}")
+    (folder / "staged_claims.json").unlink()
+    run.go()
+    ended = world.note(run.end())
+    if STEPS.index(step) <= STEPS.index("validate"):
+        fired(not ended.well, "the missing suite")
+        assert world.vouchers == 0, "posted without validation"
+    world.restore("expectations")
+    return f"{ended.told}, {'nothing posted' if not world.vouchers else 'validated before it went'}"
+
+
+def period_closed(world: World, step: str) -> str:
+    """Finance closes September while a run is under way."""
+    path = world.own("mappings") / "companies" / "C01.yaml"
+    run = world.start()
+    run.until(f"before {step}")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('policy: {"*": next_open}', 'policy: {"*": next_open}\n  closed: [2026-09]', 1), encoding="utf-8")
+    fired("closed: [2026-09]" in path.read_text(encoding="utf-8"), "the closing")
+    run.go()
+    ended = world.note(run.end())
+    assert not ended.well, ended.told
+    assert world.vouchers == 0, "posted into a period that had just been closed"
+    world.closed.add(("C01", 2026, 9))
+    return f"{ended.told}, nothing posted; the next run posted into the open period"
+
+
+def calculating(world: World) -> str:
+    """Hesi is still adding its budgets up: never "within"."""
+    world.hesi.tenant.budgets.calculating = True
+    ended = world.note(world.run())
+    world.hesi.tenant.budgets.calculating = False
+    world.disturbed = True
+    return f"{ended.told}; budgets named as not computed, claims posted under the policy warn"
+
+
+def rates(world: World, rate: str | None) -> str:
+    """The exchange rate of every foreign amount of one claim is missing or upside down."""
+    tenant = world.hesi.tenant
+    claim = next((head.id for head in tenant.store.heads if '"foreign"' in tenant.store.body(head.seq).decode("utf-8", "replace") and head.state == "paid"
+                  and head.form_type == "expense" and head.active and head.id not in tenant.defects), "")  # fmt: skip
+    fired(claim, "a claim in foreign currency")
+    original = tenant.store.body(tenant.seq(claim)).decode()
+    flow = json.loads(original)
+    changed = _spoil_rates(flow, rate)
+    fired(changed, "the rate")
+    tenant.override(claim, mutations.spelled(flow))
+    ended = world.note(world.run())
+    assert ended.well, ended.told
+    rules = [row[0] for row in world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}'")]  # noqa: S608
+    tenant.override(claim, original)
+    world.disturbed = True
+    return f"{f'rejected as {rules[0]}' if rules else 'posted in the base currency as Hesi states it'}; never at rate 1"
+
+
+def _spoil_rates(value: object, rate: str | None) -> int:
+    changed = 0
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        changed += _spoil_rates(item, rate)
+    if isinstance(value, dict) and value.get("foreign") and value.get("rate"):
+        if rate is None:
+            del value["rate"]
+        else:
+            value["rate"] = f"{1 / float(value['rate']):.6f}"
+        changed += 1
+    return changed
+
+
+def changed_before_write_back(world: World, name: str) -> str:
+    """A claim changes in Hesi between posting and write-back."""
+    tenant = world.hesi.tenant
+    run = world.start()
+    run.until("before write_back")
+    claim = str(world.erp.rows("SELECT claim_id FROM writeback_outbox WHERE status = 'PENDING' AND hesi_state = 'paid' ORDER BY claim_id")[0][0])
+    if name == "archived":
+        tenant.change_state(claim, "archived")
+    elif name == "foreign number":
+        tenant.write_vouchers([(claim, "X-1", 1)])
+    elif name == "deleted":
+        tenant.delete(claim)
+    else:
+        tenant.change_state(claim, "paying")
+    run.go()
+    ended = world.note(run.end())
+    world.disturbed = True
+    rows = world.erp.rows(f"SELECT status, reason FROM writeback_outbox WHERE claim_id = '{claim}'")  # noqa: S608
+    fired(rows, "the outbox row")
+    return f"{ended.told}; the number is {rows[0][0]}{f' ({rows[0][1]})' if rows[0][1] else ''}"
+
+
+def race(world: World, number: int) -> str:
+    """Two runs over the same claims, side by side."""
+    runs = [world.start(), world.start()]
+    if number % 3:
+        _to_load(runs)
+    ends = []
+    for run in runs:
+        run.go()
+    ends = [world.note(run.end()) for run in (runs if number % 2 else reversed(runs))]
+    fired(any(end.well for end in ends), "a winner")
+    batches = world.count("SELECT count(*) FROM posting_batch")
+    assert batches == 1, f"{batches} batches posted"
+    world.disturbed = True
+    return f"one batch; the runs ended with {' and '.join(sorted(end.told for end in ends))}"
+
+
+def _to_load(runs: list[LiveRun]) -> None:
+    for run in runs:
+        run.until("before load")
+
+
+def paused(world: World, step: str) -> str:
+    """A run stands still, a newer one does all the work, the old one wakes up."""
+    old = world.start()
+    old.until(f"before {step}")
+    newer = world.note(world.run())
+    assert newer.well, newer.told
+    before = world.vouchers
+    old.go()
+    ended = world.note(old.end())
+    assert world.vouchers == before, "the old run posted after the newer one"
+    world.disturbed = True
+    return f"the old run ended with {ended.told} and posted nothing"
