@@ -41,9 +41,10 @@ class SentSums:
 
     def add(self, chunk: PostingChunk) -> None:
         """Takes one chunk in."""
-        for (form, disposition), entries in chunk.entries.groupby(["form_type", "disposition"]).size().items():
-            if disposition in _MEASURES:
-                self._counts[form or "expense", _MEASURES[disposition]] += int(entries)
+        dispositions = pa.table({name: pa.array(chunk.entries[name]) for name in ("form_type", "disposition")})
+        for row in dispositions.group_by(["form_type", "disposition"]).aggregate([([], "count_all")]).to_pylist():
+            if row["disposition"] in _MEASURES:
+                self._counts[row["form_type"] or "expense", _MEASURES[row["disposition"]]] += row["count_all"]
         for row in _per_account(chunk.vouchers, chunk.voucher_lines):
             account: AccountKey = (row["entry_kind"], row["company_code"], row["account_code"], row["base_currency"])
             self._debits[account] += row["debit_minor_sum"]

@@ -21,6 +21,7 @@ from etl.reference import Invoice, Payee, Reference
 from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, custom_paths, map_fields
 from etl.steps.revise import PostedVoucher, continue_revisions, revise
 from etl.steps.stage import StagedClaims, stage
+from etl.store.quarantine import Quarantine
 
 CHUNK_CLAIMS = 2_500
 STAGED = tuple(field.name for field in fields(StagedClaims))
@@ -51,12 +52,15 @@ def stage_claims(run: Run) -> int:
         run.work.reset("stage")
         paths = custom_paths(run.mappings)
         owners: dict[str, str] = {}
+        quarantine = Quarantine(run.home)
         for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
             staged = stage(items, paths, check_repeated=suspicious)
             known = run.sink.known_states([*staged.claims["claim_id"], *staged.rejects["claim_id"]])
             look_ups = _look_up(run, staged, known, reference, owners, number)
             run.work.write_frames("stage", number, {name: getattr(staged, name) for name in STAGED} | {"known": known})
             run.work.write_value(f"look_ups-{number:05d}", look_ups)
+            quarantine.keep(staged.rejects)
+            quarantine.release(staged.claims["claim_id"])
             facts.rows_in += len(items)
             facts.rows_out += len(staged.claims) + len(staged.commitments)
             facts.rejected += len(staged.rejects)

@@ -1,0 +1,52 @@
+"""Claims that could not be read, one small file each: which claim, why, who repairs it and where its raw JSON lies.
+
+``quarantine/<digest of the claim id>.json`` holds no content of the claim, only the way to it; the file goes when the claim
+can be read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from etl.frames import records
+
+_TOLD = ("claim_id", "claim_code", "form_type", "rule", "reason", "owner", "raw_ref")
+
+
+class Quarantine:
+    """The quarantine of one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "quarantine"
+
+    def keep(self, rejects: pd.DataFrame) -> None:
+        """Stores the claims stage could not read (REJECTS rows); the same claim again replaces its file."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for row in records(rejects):
+            path = self._path(row["claim_id"])
+            part = path.with_suffix(".part")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+                handle.write(msgspec.json.format(msgspec.json.encode({name: row[name] for name in _TOLD})))
+            part.rename(path)
+
+    def release(self, claim_ids: Iterable[str]) -> None:
+        """Removes the files of claims that can be read now."""
+        if not any(self.folder.glob("*.json")):
+            return
+        for claim_id in claim_ids:
+            self._path(claim_id).unlink(missing_ok=True)
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What is quarantined, by claim number."""
+        found = [msgspec.json.decode(path.read_bytes()) for path in self.folder.glob("*.json")]
+        return sorted(found, key=lambda row: (row["claim_code"], row["claim_id"]))
+
+    def _path(self, claim_id: str) -> Path:
+        return self.folder / f"{hashlib.sha256(claim_id.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json"
