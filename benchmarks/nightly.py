@@ -25,11 +25,19 @@ def main() -> None:
     run = product.begin(settings, kind="nightly", started_by="benchmark")
     outcome = product.drive(run, measured, progress=lambda step: None)
     client, seconds = time.process_time() - cpu, time.perf_counter() - wall
-    steps.append({"step": "rest, report", "cpu": client - sum(step["cpu"] for step in steps), "wall": seconds - sum(step["wall"] for step in steps), "rss_mb": _rss()})
+    steps.append(
+        {"step": "rest, report", "cpu": client - sum(step["cpu"] for step in steps), "wall": seconds - sum(step["wall"] for step in steps), "rss_mb": _rss()}
+    )
     rss = _rss()
     document = {
-        "steps": steps, "client_cpu": round(client, 2), "wall": round(seconds, 1), "import_cpu": round(imported - before, 2), "rss_mb": rss,
-        "verdict": outcome.verdict, "posted": outcome.counts.get("posted", 0), "json_loads_cpu": _json_loads_cpu(settings.home / "raw" / outcome.run_id),
+        "steps": steps,
+        "client_cpu": round(client, 2),
+        "wall": round(seconds, 1),
+        "import_cpu": round(imported - before, 2),
+        "rss_mb": rss,
+        "verdict": outcome.verdict,
+        "posted": outcome.counts.get("posted", 0),
+        "json_loads_cpu": _json_loads_cpu(settings.home / "raw" / outcome.run_id),
     }
     print(json.dumps(document, ensure_ascii=False))
 

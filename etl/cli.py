@@ -80,9 +80,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="hesi-erp", description="Approved Hesi expense claims become balanced, audited ERP vouchers.", epilog=_SETTINGS
-    )
+    parser = argparse.ArgumentParser(prog="hesi-erp", description="Approved Hesi expense claims become balanced, audited ERP vouchers.", epilog=_SETTINGS)
     parser.add_argument("--version", action="version", version=f"hesi-erp {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else")
@@ -101,11 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     verb("check-config", _check_config, does="report every mistake in settings, mappings and validation suites")
     explain = verb("explain", _explain, does="tell how a claim became its vouchers, or why it did not, and whose voucher a number is")
     explain.add_argument("query", metavar="CLAIM_CODE", help="a claim's number, or a voucher's: C01/2026-03/记-12 or 记-12")
-    replay = verb(
-        "replay", _replay, does="decide open rejected, held and waiting claims again", details="Each is read from Hesi afresh, one call per claim."
-    )
+    replay = verb("replay", _replay, does="decide open rejected, held and waiting claims again", details="Each is read from Hesi afresh, one call per claim.")
     replay.add_argument("codes", metavar="CLAIM_CODE", nargs="*", help="only these claims; default: all that are open")
-    accept = verb("accept", _accept, does="reverse and post anew what changed after posting (HESI_ERP_REVERSALS=propose)", details="The listed version of each claim is taken.")
+    accept = verb(
+        "accept",
+        _accept,
+        does="reverse and post anew what changed after posting (HESI_ERP_REVERSALS=propose)",
+        details="The listed version of each claim is taken.",
+    )
     accept.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims of the drift list")
     verb("reconcile", _reconcile, does="tie out the vouchers against what became of every claim", details="Hesi is not asked and nothing is posted.")
     evidence = verb("evidence", _evidence, does="build the evidence pack of a month for each company", details="Nothing is posted or deleted.")

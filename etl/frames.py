@@ -47,9 +47,7 @@ class FrameSpec:
 
     def frame(self, columns: Mapping[str, Iterable[object]]) -> pd.DataFrame:
         """A frame of exactly these columns and dtypes, in this order."""
-        return pd.DataFrame(
-            {name: pd.Series(_values(columns[name]), dtype=dtype) for name, dtype in self.columns.items()}
-        )
+        return pd.DataFrame({name: pd.Series(_values(columns[name]), dtype=dtype) for name, dtype in self.columns.items()})
 
     def with_custom(self, paths: Iterable[str]) -> FrameSpec:
         """The spec with one text column per custom field path, e.g. ``share.项目``."""
@@ -171,7 +169,8 @@ ENTRIES = _spec(
     entry_no="number of the entry, unique within a run",
     amount_minor="source amount in the base currency: expenseMoney for accruals, money moved for payments (rule 29)",
     event_day="day the event happened: approval, payment, receipt; kept as original_date",
-    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift (posted, source moved) | gone (open, no longer due) | returned (posted payment the bank sent back) | reversed | corrected",
+    disposition="ready | waiting (payment whose accrual is not posted) | held | rejected | skipped | unchanged | drift (posted, source moved) | "
+    "gone (open, no longer due) | returned (posted payment the bank sent back) | reversed | corrected",
     source_sha256="hash of everything in the source that this voucher depends on",
     raw_ref="page file and item index of the raw claim",
 )
@@ -248,8 +247,7 @@ COMMITMENTS = _spec(
     "commitments",
     "one requisition: money promised but not yet claimed",
     "claim_id",
-    "claim_id:str claim_code:str hesi_state:str company_code:str department_id:str currency:str amount_minor:int64 "
-    "source_updated_ms:int64",
+    "claim_id:str claim_code:str hesi_state:str company_code:str department_id:str currency:str amount_minor:int64 source_updated_ms:int64",
 )
 SPECS = {
     spec.name: spec

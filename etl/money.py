@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 # Currencies whose minor unit is not 1/100; everything else has two decimals (ISO 4217).
 _EXPONENTS = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 MAX_MINOR = 10**14  # leaves room to add 90,000 such amounts in int64; far above any claim
@@ -43,9 +41,7 @@ def to_minor(value: str | int | Decimal, currency: str) -> int:
     text = str(value).strip()
     digits = text[1:] if text[:1] == "-" else text
     whole, _, fraction = digits.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or not (
-        fraction == "" or (fraction.isascii() and fraction.isdigit())
-    ):
+    if not (whole.isascii() and whole.isdigit()) or not (fraction == "" or (fraction.isascii() and fraction.isdigit())):
         raise MoneyError(f"expected plain decimal text like 1234.50, found {text[:40]!r}")
     scale = exponent(currency)
     if fraction[scale:].strip("0"):
@@ -107,9 +103,7 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def allocate_groups(
-    totals: npt.NDArray[np.int64], weights: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def allocate_groups(totals: npt.NDArray[np.int64], weights: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Row-wise :func:`allocate` for many groups at once.
 
     Args:

@@ -1,9 +1,10 @@
 """Typed view of the flow JSON: only the fields a voucher depends on, decoded straight from the page bytes.
 
 Source: hesi-openapi, ``flows/get-forms-details-byStaff.md`` (list), ``flows/creat-and-save.md`` (fields). Keys are often
-omitted, null or of another type than documented, so everything but the id is optional. A flow holds no cycles, so its objects need no garbage collector. Custom fields (``u_...``,
-``项目``, ``E_system_...``) that the mappings name are added to the classes when a decoder is built: the tenant decides
-them, not this file. Money stays as raw JSON text until it is parsed exactly.
+omitted, null or of another type than documented, so everything but the id is optional. A flow holds no cycles, so its
+objects need no garbage collector. Custom fields (``u_...``, ``项目``, ``E_system_...``) that the mappings name are added to
+the classes when a decoder is built: the tenant decides them, not this file. Money stays as raw JSON text until it is
+parsed exactly.
 """
 
 from __future__ import annotations
@@ -165,9 +166,7 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
     share: Any = _struct("Share", SHARE_FIELDS, wanted["share"])
     apportion: Any = msgspec.defstruct("Apportion", [("apportionForm", share | None, None)], gc=False)
     line: Any = _struct("Line", [*LINE_FIELDS, ("apportions", list[apportion] | str | None, None)], wanted["line"])
-    detail: Any = msgspec.defstruct(
-        "Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)], gc=False
-    )
+    detail: Any = msgspec.defstruct("Detail", [("feeTypeId", Text, None), ("feeTypeForm", line | None, None)], gc=False)
     form = _struct("Form", [*FORM_FIELDS, ("details", list[detail] | None, None)], wanted["form"])
     flow = msgspec.defstruct(
         "Flow",
@@ -185,18 +184,12 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
         ],
         gc=False,
     )
-    return FlowDecoder(
-        msgspec.json.Decoder(flow), *(tuple(wanted[level]) for level in ("form", "line", "share"))
-    )
+    return FlowDecoder(msgspec.json.Decoder(flow), *(tuple(wanted[level]) for level in ("form", "line", "share")))
 
 
 def _struct(name: str, fields: list[tuple[str, Any, Any]], custom: Sequence[str]) -> type[Struct]:
     known = {field[0] for field in fields}
-    extra = [
-        (f"custom_{i}", Any, msgspec.field(default=None, name=key))
-        for i, key in enumerate(custom)
-        if key not in known
-    ]
+    extra = [(f"custom_{i}", Any, msgspec.field(default=None, name=key)) for i, key in enumerate(custom) if key not in known]
     return msgspec.defstruct(name, [*fields, *extra], gc=False)
 
 
@@ -227,9 +220,7 @@ def page_items(body: bytes) -> list[Raw]:
     text = body.decode("utf-8", "surrogateescape")
     start = _ITEMS.match(text)
     if start is None:
-        raise PayloadChanged(
-            f"expected a page with a list named items, found something else ({cause}); compare with the Hesi documentation"
-        )
+        raise PayloadChanged(f"expected a page with a list named items, found something else ({cause}); compare with the Hesi documentation")
     try:
         return [Raw(item.encode("utf-8", "surrogateescape")) for item in _cut(text, start.end())]
     except ValueError:

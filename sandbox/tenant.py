@@ -177,7 +177,7 @@ class Tenant:
                 self._mutate(flow_id, partial(edits.write_voucher, number=number, created_ms=created), at=instant)
         elif op == "override":
             seq = self.seq(change["id"])
-            flow = self._readable(seq)
+            flow = self._indexed(seq)
             flow["updateTime"] = instants[0]
             self.store.replace(seq, flow, body=change["body"].encode("utf-8", "surrogatepass"))
         else:
@@ -208,17 +208,17 @@ class Tenant:
             flow["updateTime"] = at
         self.store.replace(seq, flow)
 
-    def _readable(self, seq: int) -> Json:
-        """The flow's values, or what the index still knows where its bytes were overridden before."""
-        try:
-            return self.store.flow(seq)
-        except ValueError:
-            head = self.store.heads[seq]
-            form = {"code": head.code, "submitterId": head.submitter, "specificationId": head.template}
-            return {
-                "id": head.id, "form": form, "formType": head.form_type, "state": head.state, "active": head.active,
-                "createTime": head.created, "updateTime": head.updated,
-            }  # fmt: skip
+    def _indexed(self, seq: int) -> Json:
+        """What the index knows of a flow, whatever its bytes have become."""
+        head = self.store.heads[seq]
+        form = {
+            "code": head.code, "submitterId": head.submitter, "specificationId": head.template, "submitDate": head.submitted,
+            "payDate": head.paid, "outerCode": head.outer_code,
+        }  # fmt: skip
+        return {
+            "id": head.id, "form": form, "formType": head.form_type, "state": head.state, "active": head.active,
+            "createTime": head.created, "updateTime": head.updated,
+        }  # fmt: skip
 
 
 def build(claims: int, seed: int, *, now_ms: int = DEFAULT_NOW_MS) -> Tenant:

@@ -20,9 +20,7 @@ from etl.periods import FiscalPeriod
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 EntryKind = Literal["EXPENSE", "PAYMENT", "LOAN", "RECEIPT"]
-FieldPath = Annotated[
-    str, StringConstraints(pattern=r"^(form|line|share|department|payee|staff)\.[^.\s]+$")
-]
+FieldPath = Annotated[str, StringConstraints(pattern=r"^(form|line|share|department|payee|staff)\.[^.\s]+$")]
 
 
 def _true_or_false(value: object) -> object:
@@ -66,9 +64,7 @@ class Account(Dated):
 
     code: Code = Field(description="Account code as the ERP writes it")
     name: str = Field(description="Account name")
-    dimensions: dict[Code, DimensionRule] = Field(
-        default_factory=dict, description="Dimension type -> required, optional or forbidden; not named = forbidden"
-    )
+    dimensions: dict[Code, DimensionRule] = Field(default_factory=dict, description="Dimension type -> required, optional or forbidden; not named = forbidden")
     cash_flow_item: str = Field("", description="Cash-flow item printed on this account's lines")
 
 
@@ -88,9 +84,7 @@ class VatKind(Dated):
         description="face: the tax on the invoice; formula: base x rate / (100 + rate) unless the tax is listed; none"
     )
     rate: Decimal | None = Field(None, description="Percent; required for formula")
-    base: list[Literal["gross", "fare", "fuel"]] = Field(
-        default_factory=list, description="Parts of the ticket the formula starts from"
-    )
+    base: list[Literal["gross", "fare", "fuel"]] = Field(default_factory=list, description="Parts of the ticket the formula starts from")
     by: Literal["invoice_date", "travel_date"] = Field("invoice_date", description="Day that chooses the entry")
     flag: str = Field("", description="Finding raised whenever this entry applies")
     source: str = Field("", description="Legal source")
@@ -145,12 +139,8 @@ class Dimension(Strict):
     """One dimension of the ERP and where its value comes from."""
 
     type: Code = Field(description="dim_type in the ERP: department, project, employee, supplier, or your own")
-    from_: list[FieldPath] = Field(
-        alias="from", description="Where to look, first hit wins: share.X, line.X, form.X, department.X"
-    )
-    source: Literal["department", "staff", "dimension_item", "text"] = Field(
-        description="Hesi list that resolves the value to code and name"
-    )
+    from_: list[FieldPath] = Field(alias="from", description="Where to look, first hit wins: share.X, line.X, form.X, department.X")
+    source: Literal["department", "staff", "dimension_item", "text"] = Field(description="Hesi list that resolves the value to code and name")
     values: list[ValueMap] = Field(default_factory=list, description="Codes that differ from Hesi's")
 
 
@@ -193,9 +183,7 @@ class CompanyPaid(Strict):
 
     account: Code = Field(description="Clearing account of the platform, e.g. 2202.02")
     supplier_from: list[FieldPath] = Field(default_factory=list, description="Field naming the platform's payee")
-    default_supplier: Code | None = Field(
-        None, description="Supplier code where the claim names no platform; absent = such a claim is rejected"
-    )
+    default_supplier: Code | None = Field(None, description="Supplier code where the claim names no platform; absent = such a claim is rejected")
     default_name: str = Field("", description="Name of default_supplier")
 
 
@@ -227,9 +215,7 @@ class InputVat(Strict):
     rules: Code = Field(description="Name of a file in vat/")
     account: Code = Field(description="Account of deductible input VAT, e.g. 2221.01.01")
     transfer_out: Code | None = Field(None, description="Account that takes deducted tax back in a later year, e.g. 2221.01.05 进项税额转出")
-    tax_codes: list[TaxCode] = Field(
-        default_factory=list, description="Tax codes by rate; none = lines carry no tax code"
-    )
+    tax_codes: list[TaxCode] = Field(default_factory=list, description="Tax codes by rate; none = lines carry no tax code")
 
 
 PLACEHOLDERS = ("claimant", "payee", "fee", "more", "offset", "fx", "code", "title", "date", "iso_date", "number")
@@ -239,9 +225,7 @@ class Summaries(Strict):
     """Templates of voucher summaries (摘要). Placeholders: claimant, payee, fee, more, offset, fx, code, title; of vouchers that
     undo or correct another also date, iso_date and number of that one."""
 
-    accrual_employee: str = Field(
-        "{claimant}报销{fee}{more}{offset} {fx} {code}", description="Accrual owed to an employee"
-    )
+    accrual_employee: str = Field("{claimant}报销{fee}{more}{offset} {fx} {code}", description="Accrual owed to an employee")
     accrual_supplier: str = Field("{title} {fx} {code}", description="Accrual owed to a company payee")
     payment_employee: str = Field("付{payee}报销款 {code}", description="Payment to an employee")
     payment_supplier: str = Field("付{title} {fx} {code}", description="Payment to a company payee")
@@ -274,9 +258,7 @@ class VoucherStyle(Strict):
     word: str = Field("记", description="Voucher word", max_length=8)
     maker: str = Field("hesi-erp", description="Name of the maker (制单人)", max_length=64)
     summary_limit: int = Field(255, ge=20, description="Longest summary")
-    summary_unit: Literal["characters", "bytes_gb18030", "bytes_utf8"] = Field(
-        "characters", description="Unit of summary_limit: what the target counts"
-    )
+    summary_unit: Literal["characters", "bytes_gb18030", "bytes_utf8"] = Field("characters", description="Unit of summary_limit: what the target counts")
     attachment_limit: int = Field(999, ge=1, description="More attachments reject the claim")
     summaries: Summaries = Field(default_factory=Summaries, description="Templates of summaries")
 
@@ -355,9 +337,7 @@ class CompanyMapping(Strict):
     department_classes: list[DepartmentClass] = Field(description="Classes of departments")
     fee_types: list[FeeType] = Field(description="Fee types and their accounts")
     payables: Payables = Field(description="Accounts of payables")
-    company_paid: CompanyPaid | None = Field(
-        None, description="Parts the company paid directly; absent = such claims are rejected"
-    )
+    company_paid: CompanyPaid | None = Field(None, description="Parts the company paid directly; absent = such claims are rejected")
     loans: Loans = Field(description="Accounts of advances")
     prepayment: Code = Field(description="Debit of a payment form without a claim, e.g. 1123 (rule 5)")
     bank_accounts: list[BankAccount] = Field(description="Paying accounts; one that is not listed rejects the payment")
@@ -370,9 +350,7 @@ class CompanyMapping(Strict):
         """Account code -> first place in this file that names it."""
         used: dict[str, str] = {}
         places: list[tuple[str, str | None]] = [
-            (f"fee_types[{i}].accounts.{class_}", account)
-            for i, fee in enumerate(self.fee_types)
-            for class_, account in fee.accounts.items()
+            (f"fee_types[{i}].accounts.{class_}", account) for i, fee in enumerate(self.fee_types) for class_, account in fee.accounts.items()
         ]
         places += [(f"bank_accounts[{i}].account", bank.account) for i, bank in enumerate(self.bank_accounts)]
         places += [

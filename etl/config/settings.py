@@ -48,22 +48,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True)
     SECRET_FIELDS: ClassVar[tuple[str, ...]] = ("app_key", "app_security", "erp_url", "ledger_url", "signing_key", "raw_keys")
 
-    base_url: str = Field(
-        "https://app.ekuaibao.com", alias="HESI_BASE_URL", description="Address of the Hesi edition"
-    )
+    base_url: str = Field("https://app.ekuaibao.com", alias="HESI_BASE_URL", description="Address of the Hesi edition")
     app_key: SecretStr = Field(SecretStr(""), alias="HESI_APP_KEY", description="Application key")
-    app_security: SecretStr = Field(
-        SecretStr(""), alias="HESI_APP_SECURITY", description="Application secret"
-    )
+    app_security: SecretStr = Field(SecretStr(""), alias="HESI_APP_SECURITY", description="Application secret")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         alias="HESI_ALLOWED_HOSTS",
-        description="Hosts the client may talk to, comma separated, host only; default: the host of "
-        "HESI_BASE_URL and the documented Hesi hosts",
+        description="Hosts the client may talk to, comma separated, host only; default: the host of HESI_BASE_URL and the documented Hesi hosts",
     )
-    erp_url: SecretStr = Field(
-        SecretStr(""), alias="ERP_URL", description="ERP database as a SQLAlchemy URL"
-    )
+    erp_url: SecretStr = Field(SecretStr(""), alias="ERP_URL", description="ERP database as a SQLAlchemy URL")
     home: Path = Field(
         Path("hesi-erp-home"),
         alias="HESI_ERP_HOME",
@@ -74,9 +67,7 @@ class Settings(BaseSettings):
         alias="HESI_ERP_LEDGER_URL",
         description="Run history as a SQLAlchemy URL; default: SQLite under HESI_ERP_HOME",
     )
-    mappings: Path = Field(
-        PROJECT / "mappings", alias="HESI_ERP_MAPPINGS", description="Folder of the YAML mappings"
-    )
+    mappings: Path = Field(PROJECT / "mappings", alias="HESI_ERP_MAPPINGS", description="Folder of the YAML mappings")
     expectations: Path = Field(
         PROJECT / "expectations",
         alias="HESI_ERP_EXPECTATIONS",
@@ -85,24 +76,17 @@ class Settings(BaseSettings):
     start: datetime | None = Field(
         None,
         alias="HESI_ERP_START",
-        description="Cut-over: claims approved earlier are skipped and counted "
-        "(ISO date or instant; a date is midnight in Asia/Shanghai)",
+        description="Cut-over: claims approved earlier are skipped and counted (ISO date or instant; a date is midnight in Asia/Shanghai)",
     )
-    lag_seconds: int = Field(
-        2, ge=0, alias="HESI_ERP_LAG_SECONDS", description="Leave claims this fresh to the next run"
-    )
-    overlap_hours: int = Field(
-        48, ge=0, alias="HESI_ERP_OVERLAP_HOURS", description="Re-read this much before the watermark"
-    )
+    lag_seconds: int = Field(2, ge=0, alias="HESI_ERP_LAG_SECONDS", description="Leave claims this fresh to the next run")
+    overlap_hours: int = Field(48, ge=0, alias="HESI_ERP_OVERLAP_HOURS", description="Re-read this much before the watermark")
     max_retry_after_seconds: int = Field(
         60,
         ge=0,
         alias="HESI_MAX_RETRY_AFTER_SECONDS",
         description="Longest pause Hesi may ask for; beyond it the run stops and can be resumed",
     )
-    requests_per_second: Annotated[float, Field(ge=0)] = Field(
-        5, alias="HESI_REQUESTS_PER_SECOND", description="Request rate; 0 = unlimited"
-    )
+    requests_per_second: Annotated[float, Field(ge=0)] = Field(5, alias="HESI_REQUESTS_PER_SECOND", description="Request rate; 0 = unlimited")
     reject_rate_percent: int = Field(
         20,
         ge=0,
@@ -111,12 +95,8 @@ class Settings(BaseSettings):
         description="Stop before posting when more of the new or changed claims are rejected "
         "(only from HESI_ERP_REJECT_RATE_MIN_CLAIMS on; open unchanged rejects do not count)",
     )
-    reject_rate_min_claims: int = Field(
-        100, ge=1, alias="HESI_ERP_REJECT_RATE_MIN_CLAIMS", description="Smallest run the stop applies to"
-    )
-    write_back_batch: int = Field(
-        50, ge=1, le=100, alias="HESI_ERP_WRITE_BACK_BATCH", description="Voucher numbers per write-back call"
-    )
+    reject_rate_min_claims: int = Field(100, ge=1, alias="HESI_ERP_REJECT_RATE_MIN_CLAIMS", description="Smallest run the stop applies to")
+    write_back_batch: int = Field(50, ge=1, le=100, alias="HESI_ERP_WRITE_BACK_BATCH", description="Voucher numbers per write-back call")
     reversals: str = Field(
         "auto",
         pattern="^(auto|propose)$",
@@ -145,9 +125,7 @@ class Settings(BaseSettings):
         description="Fernet keys of the raw pages, comma separated: the first encrypts, all decrypt (SECURITY.md, rotation); "
         "without one pages are stored plain",
     )
-    report_language: str = Field(
-        "zh", pattern="^(zh|en)$", alias="HESI_ERP_REPORT_LANGUAGE", description="Language opened first"
-    )
+    report_language: str = Field("zh", pattern="^(zh|en)$", alias="HESI_ERP_REPORT_LANGUAGE", description="Language opened first")
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -212,9 +190,7 @@ class Settings(BaseSettings):
         except (KeyError, IndexError, ValueError):
             text = ""
         if "{voucher_no}" not in value or not text.strip():
-            raise ValueError(
-                "expected {voucher_no} and at most {voucher_word}, {company_code}, {fiscal_period}"
-            )
+            raise ValueError("expected {voucher_no} and at most {voucher_word}, {company_code}, {fiscal_period}")
         return value
 
     @model_validator(mode="after")

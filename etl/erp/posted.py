@@ -64,8 +64,27 @@ def _key(row: Any) -> tuple[Any, ...]:
 
 def _header(row: Row) -> Row:
     return {
-        **{name: row[name] for name in ("claim_id", "claim_code", "entry_kind", "company_code", "book_code", "part_no", "revision", "claim_version", "voucher_word",
-                                        "voucher_no", "fiscal_year", "fiscal_period", "attachment_count", "maker", "summary", "base_currency")},
+        **{
+            name: row[name]
+            for name in (
+                "claim_id",
+                "claim_code",
+                "entry_kind",
+                "company_code",
+                "book_code",
+                "part_no",
+                "revision",
+                "claim_version",
+                "voucher_word",
+                "voucher_no",
+                "fiscal_year",
+                "fiscal_period",
+                "attachment_count",
+                "maker",
+                "summary",
+                "base_currency",
+            )
+        },
         "entry_no": 0,
         "voucher_day": day_number(row["voucher_date"]),
         "original_day": NO_DAY if row["original_date"] is None else day_number(row["original_date"]),
@@ -83,9 +102,17 @@ def _line(row: Row, base: str, dims: dict[str, tuple[str, str]]) -> Row:
         return NO_DAY if row[name] is None else day_number(row[name])
 
     return {
-        "entry_no": 0, "line_no": row["line_no"], "summary": row["summary"], "account_code": row["account_code"], "currency": row["currency"], "fx_rate": text("fx_rate"),
+        "entry_no": 0,
+        "line_no": row["line_no"],
+        "summary": row["summary"],
+        "account_code": row["account_code"],
+        "currency": row["currency"],
+        "fx_rate": text("fx_rate"),
         "amount_fc_minor": 0 if row["amount_fc"] is None else to_minor(f"{row['amount_fc']:f}", row["currency"]),
-        "debit_minor": to_minor(f"{row['debit']:f}", base), "credit_minor": to_minor(f"{row['credit']:f}", base),
+        "debit_minor": to_minor(f"{row['debit']:f}", base),
+        "credit_minor": to_minor(f"{row['credit']:f}", base),
         **{name: text(name) for name in ("tax_code", "tax_rate", "settlement_no", "cash_flow_item", "source_line_id")},
-        "due_day": day("due_date"), "business_day": day("business_date"), "dims": dims,
+        "due_day": day("due_date"),
+        "business_day": day("business_date"),
+        "dims": dims,
     }

@@ -75,9 +75,7 @@ def _refs(value: Any) -> list[InvoiceRef]:
         for invoice in invoices or ():
             invoice_id, object_type = invoice.get("invoiceId"), invoice.get("invoiceType")
             if not isinstance(invoice_id, str) or not isinstance(object_type, str):
-                raise PayloadChanged(
-                    f"flow.INVOICE.search of {flow_id}: expected invoiceId and invoiceType, found {sorted(invoice)}"
-                )
+                raise PayloadChanged(f"flow.INVOICE.search of {flow_id}: expected invoiceId and invoiceType, found {sorted(invoice)}")
             items = tuple(str(item) for item in invoice.get("invoiceItemId") or ())
             refs.append(InvoiceRef(flow_id, invoice_id, object_type, items))
     return refs

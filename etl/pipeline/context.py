@@ -158,12 +158,26 @@ class Run:
             yield facts
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         self.ledger.record_step(
-            self.run_id, name, attempt=self.attempt, started_at=started, seconds=seconds, cpu_seconds=cpu_seconds,
-            rows_in=facts.rows_in, rows_out=facts.rows_out, rejected=facts.rejected, held=facts.held,
+            self.run_id,
+            name,
+            attempt=self.attempt,
+            started_at=started,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            rows_in=facts.rows_in,
+            rows_out=facts.rows_out,
+            rejected=facts.rejected,
+            held=facts.held,
         )
         log.info(
             "step_finished run_id=%s step=%s rows_in=%d rows_out=%d rejected=%d held=%d seconds=%.2f",
-            self.run_id, name, facts.rows_in, facts.rows_out, facts.rejected, facts.held, seconds,
+            self.run_id,
+            name,
+            facts.rows_in,
+            facts.rows_out,
+            facts.rejected,
+            facts.held,
+            seconds,
         )
 
     def close(self) -> None:
@@ -207,11 +221,25 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
         (settings.home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     run_id = ledger.start_run(
-        kind=kind, started_by=started_by, business_date=local_day(now_ms), mapping_sha256=mappings.sha256, expectations_sha256=suites.sha256,
-        package_version=__version__, source_host=urlsplit(settings.base_url).hostname or "",
+        kind=kind,
+        started_by=started_by,
+        business_date=local_day(now_ms),
+        mapping_sha256=mappings.sha256,
+        expectations_sha256=suites.sha256,
+        package_version=__version__,
+        source_host=urlsplit(settings.base_url).hostname or "",
         interval_to=moment - timedelta(seconds=settings.lag_seconds),
     )
-    identity = Identity(run_id, kind, full, local_day(now_ms), now_ms - settings.lag_seconds * 1000, mappings.sha256, suites.sha256, settings.reversals == "auto" or accept_revisions)
+    identity = Identity(
+        run_id,
+        kind,
+        full,
+        local_day(now_ms),
+        now_ms - settings.lag_seconds * 1000,
+        mappings.sha256,
+        suites.sha256,
+        settings.reversals == "auto" or accept_revisions,
+    )
     run = Run(settings, identity)
     run.work.write_value("run", identity)
     run.__dict__["ledger"] = ledger

@@ -32,7 +32,9 @@ def check_budgets(run: Run) -> int:
         chunks = list(run.work.chunks("map_fields"))
         run.work.reset("check_budget")
         charges = [
-            index.charges(run.work.read_frame("map_fields", chunk, "budget_lines"), basis=policy.basis, entries=run.work.read_frame("map_fields", chunk, "entries"))
+            index.charges(
+                run.work.read_frame("map_fields", chunk, "budget_lines"), basis=policy.basis, entries=run.work.read_frame("map_fields", chunk, "entries")
+            )
             for chunk in chunks
         ]
         if not charges:
@@ -66,7 +68,9 @@ def validate_entries(run: Run) -> int:
             frames = {name: run.work.read_frame("map_fields", chunk, name) for name in ("entries", "vouchers", "voucher_lines", "line_dimensions")}
             # Vouchers of no entry undo or correct posted ones: what they say was validated when it was first posted.
             own = frames["entries"]["entry_no"]
-            frames |= {name: frames[name][frames[name]["entry_no"].isin(own)].reset_index(drop=True) for name in ("vouchers", "voucher_lines", "line_dimensions")}
+            frames |= {
+                name: frames[name][frames[name]["entry_no"].isin(own)].reset_index(drop=True) for name in ("vouchers", "voucher_lines", "line_dimensions")
+            }
             claims.append(slim_entries(frames["entries"], frames["vouchers"], frames["voucher_lines"], rules=rules))
             lines.append(slim_lines(frames["voucher_lines"], frames["vouchers"], frames["line_dimensions"], rules=rules))
         if not any(len(frame) for frame in claims):
@@ -81,8 +85,12 @@ def validate_entries(run: Run) -> int:
         for chunk in chunks:
             entries = run.work.read_frame("map_fields", chunk, "entries")
             unfit = _unfit(run, chunk, entries)
-            rejects = pd.concat([validation_rejects(outcome.failing, entries), _unfit_rejects(unfit, entries)], ignore_index=True).drop_duplicates(["claim_id", "entry_kind"])
-            refused = pd.concat([outcome.failing[["entry_no", "disposition"]], unfit[["entry_no"]].assign(disposition="rejected")], ignore_index=True).drop_duplicates("entry_no")
+            rejects = pd.concat([validation_rejects(outcome.failing, entries), _unfit_rejects(unfit, entries)], ignore_index=True).drop_duplicates(
+                ["claim_id", "entry_kind"]
+            )
+            refused = pd.concat(
+                [outcome.failing[["entry_no", "disposition"]], unfit[["entry_no"]].assign(disposition="rejected")], ignore_index=True
+            ).drop_duplicates("entry_no")
             facts.rejected += unfit["entry_no"].nunique()
             run.work.write_frames("validate", chunk, {"rejects": rejects, "refused": refused})
         facts.rejected += outcome.failing["entry_no"].nunique()
@@ -100,7 +108,9 @@ def _unfit(run: Run, chunk: int, entries: pd.DataFrame) -> pd.DataFrame:
 def _unfit_rejects(unfit: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
     rows = unfit[["entry_no", "reason"]].merge(entries, on="entry_no", validate="many_to_one")
     owner = OWNER_NAMES[CATALOGUE["TARGET_UNFIT"].owner][0]
-    rows = rows.assign(disposition="rejected", step="validate", rule="TARGET_UNFIT", owner=owner, claimant_name=[mask_name(name) for name in rows["claimant_name"]])
+    rows = rows.assign(
+        disposition="rejected", step="validate", rule="TARGET_UNFIT", owner=owner, claimant_name=[mask_name(name) for name in rows["claimant_name"]]
+    )
     return REJECTS.frame({name: rows[name] for name in REJECTS.columns})
 
 

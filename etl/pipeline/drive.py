@@ -58,7 +58,12 @@ def _calm_collector() -> None:
 
 
 def run_once(
-    settings: Settings, *, kind: Kind = "nightly", started_by: str = "cli", full: bool = False, now: datetime | None = None,
+    settings: Settings,
+    *,
+    kind: Kind = "nightly",
+    started_by: str = "cli",
+    full: bool = False,
+    now: datetime | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Outcome:
     """A whole run from Hesi to the ledger and back, at rest when it returns; ``full`` ignores the watermarks.

@@ -152,5 +152,3 @@ def read_lists(run: Run) -> None:
         run.raw.write(run.run_id, f"{run.attempt}-list-{name}-{numbers[name]:05d}.json", body)
 
     run.work.write_value("reference", read_reference(run.client, keep))
-
-

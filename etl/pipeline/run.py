@@ -87,14 +87,18 @@ def write_run_report(run: Run) -> ReportFiles:
     """
     with run.step("report"):
         files = write_report(
-            run.ledger, run.erp_engine, run_id=run.run_id, folder=Path(run.home) / "reports", language=run.settings.report_language,  # type: ignore[arg-type]
+            run.ledger,
+            run.erp_engine,
+            run_id=run.run_id,
+            folder=Path(run.home) / "reports",
+            language=run.settings.report_language,  # type: ignore[arg-type]
         )
     record_end(run)
     return files
 
 
 def _sums(run: Run) -> dict[str, int]:
-    from etl.store import ledger_schema  # noqa: PLC0415 - tables only where rows are read
+    from etl.store import ledger_schema
 
     sums: dict[str, int] = {}
     for row in run.ledger.rows(ledger_schema.run_count, run.run_id):

@@ -112,12 +112,12 @@ def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Ref
     uses = staged.invoices[staged.invoices["line"].isin(lines) & (staged.invoices["invoice_id"] != "") & (staged.invoices["tax_minor"] != 0)]
     flow_ids = staged.claims["claim_id"].to_numpy()[staged.lines["claim"].to_numpy()[uses["line"].to_numpy()]]
     unclear = uses.loc[(uses["rate"] == "") | (uses["item_count"] > 1) | (uses["tax_minor"] == NO_AMOUNT), "invoice_id"]
-    invoices = read_invoices(
-        run.client, dict.fromkeys(flow_ids), keep, needs_header=set(uses["invoice_id"]).__contains__, needs_items=set(unclear).__contains__
-    ) if len(flow_ids) else {}
-    return LookUps(
-        read_payees(run.client, missing, keep) if missing else {}, {package: owners[package] for package in packages if package in owners}, invoices
+    invoices = (
+        read_invoices(run.client, dict.fromkeys(flow_ids), keep, needs_header=set(uses["invoice_id"]).__contains__, needs_items=set(unclear).__contains__)
+        if len(flow_ids)
+        else {}
     )
+    return LookUps(read_payees(run.client, missing, keep) if missing else {}, {package: owners[package] for package in packages if package in owners}, invoices)
 
 
 def _platforms(run: Run, staged: StagedClaims) -> Iterator[str]:
@@ -201,13 +201,12 @@ def assert_conserved(staged: StagedClaims, mapped: MappedClaims, chunk: int) -> 
     unbalanced = lines.index[lines["debit_minor"] != lines["credit_minor"]]
     if len(unbalanced) or not claims_in.sort_index().equals(claims_out.sort_index()):
         raise ControlTotalMismatch(
-            f"map_fields chunk {chunk}: amounts in {claims_in.to_dict()}, out {claims_out.to_dict()}, unbalanced entries {list(unbalanced[:5])}; nothing was posted, report this"
+            f"map_fields chunk {chunk}: amounts in {claims_in.to_dict()}, out {claims_out.to_dict()}, "
+            f"unbalanced entries {list(unbalanced[:5])}; nothing was posted, report this"
         )
 
 
-def _count(
-    run_id: str, staged: StagedClaims, mapped: MappedClaims, known: dict[tuple[str, str, int], Known], counts: dict[str, Counter[str]]
-) -> int:
+def _count(run_id: str, staged: StagedClaims, mapped: MappedClaims, known: dict[tuple[str, str, int], Known], counts: dict[str, Counter[str]]) -> int:
     """Adds the chunk's claims to the counts per form type, each under one measure; returns how many are new or changed."""
     seen = {key[0] for key in known}
     entries = mapped.entries

@@ -52,6 +52,11 @@ class Cell:
     glyph: str = ""
     classes: str = ""
 
+    @property
+    def bare(self) -> bool:
+        """Whether the cell is nothing but its text."""
+        return self.en is None and not self.tone and not self.note
+
 
 def cells(table: Table, *, today: date, limit: int | None = None) -> list[list[Cell]]:
     """The table's cells, at most ``limit`` rows unless the table must be complete."""

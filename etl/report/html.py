@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from etl.report.cells import NUMERIC, Cell, cells, plain
 from etl.report.charts import Chart, draw_charts
-from etl.report.figures_model import Counts, RunFigures, Table
+from etl.report.figures_model import Column, Counts, RunFigures, Table
 from etl.report.layout import HIDDEN, SECTIONS, STACKED
 from etl.report.verdict import answers, verdict
 from etl.report.words import LANGUAGE_TAGS, MEASURE_GROUPS, MEASURES, Language, Pair, value_words, word
@@ -34,6 +34,8 @@ class _Head:
     label: Pair
     numeric: bool
     wide: bool
+    span: Markup  # classes of its cells
+    spoken: Markup  # the label again on every cell, for the cards of a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,14 @@ def _view(figures: RunFigures, key: str) -> _View:
         zh, en = word("limited")
         numbers = {"shown": f"{len(rows):,}", "total": f"{total:,}"}
         cut = zh.format(**numbers), en.format(**numbers)
-    heads = [_Head(word(f"c.{column.key}"), column.kind in NUMERIC, column.key in _WIDE) for column in table.columns]
+    heads = [_head(column, stacked=key in STACKED) for column in table.columns]
     return _View(key, word(f"t.{key}"), word(f"how.{key}"), table.database, heads, rows, total, cut, key in STACKED)
+
+
+def _head(column: Column, *, stacked: bool) -> _Head:
+    label, wide = word(f"c.{column.key}"), column.key in _WIDE
+    span = Markup(" full wide") if wide and stacked else Markup(" wide") if wide else Markup()
+    return _Head(label, column.kind in NUMERIC, wide, span, Markup(' data-zh="{}" data-en="{}"').format(*label))
 
 
 def _without_hidden(table: Table) -> Table:

@@ -28,7 +28,10 @@ _PLAIN: dict[str, Pair] = {
     "none": ("没有。", "None."),
     "limited": ("这里显示前 {shown} 行，共 {total} 行；全部在 XLSX 和 JSON 中。", "Showing the first {shown} of {total} rows; all are in the XLSX and JSON."),
     "all_forms": ("合计", "All"),
-    "identity": ("读取 + 重放 = 重复 + 截止后 + 未到入账 + 新增 + 变更 + 未变 + 删除", "Extracted + replayed = duplicate + after cut-off + not due + new + changed + unchanged + deleted"),
+    "identity": (
+        "读取 + 重放 = 重复 + 截止后 + 未到入账 + 新增 + 变更 + 未变 + 删除",
+        "Extracted + replayed = duplicate + after cut-off + not due + new + changed + unchanged + deleted",
+    ),
     "identity_ok": ("相等", "Adds up"),
     "identity_bad": ("相差 {gap}", "Off by {gap}"),
     "arrived": ("都到了吗", "All there?"),
@@ -285,6 +288,11 @@ def word(key: str) -> Pair:
     if prefix == "how":
         return TABLE_WORDS[name][2], TABLE_WORDS[name][3]
     return _COLUMNS[name] if prefix == "c" else _PLAIN[key]
+
+
+def has_words(kind: str) -> bool:
+    """Whether codes of this kind have words at all."""
+    return kind in {"rule", "fix", "retry"} or kind in _VALUES
 
 
 def value_words(kind: str, value: str) -> Pair | None:

@@ -18,7 +18,7 @@ from etl.periods import ACCOUNTING_ZONE
 from etl.report.cells import LANGUAGE_INDEX, MONEY, in_language
 from etl.report.figures_model import Column, RunFigures, Table, Value
 from etl.report.verdict import verdict
-from etl.report.words import MEASURES, Language, value_words, word
+from etl.report.words import MEASURES, Language, has_words, value_words, word
 
 MAX_ROWS = 1_048_575
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -134,10 +134,14 @@ def _sheet(book: Any, key: str, table: Table, formats: _Formats, language: Langu
     for place, column in enumerate(table.columns):
         sheet.set_column(place, place, _WIDTHS.get(column.key, 15))
         sheet.write_string(0, place, word(f"c.{column.key}")[at], formats.head)
+    plan = [(place, column, has_words(column.kind), places.get(column.currency, -1)) for place, column in enumerate(table.columns)]
     for row, values in enumerate(table.rows[:MAX_ROWS], start=1):
-        for place, (column, value) in enumerate(zip(table.columns, values, strict=True)):
-            currency = str(values[places[column.currency]]) if column.currency in places else ""
-            _write(sheet, row, place, column, in_language(column, value, language), currency, formats)
+        for place, column, words, currency in plan:
+            value = in_language(column, values[place], language) if words else values[place]
+            if type(value) is str:
+                sheet.write_string(row, place, safe_text(value))
+            else:
+                _write(sheet, row, place, column, value, str(values[currency]) if currency >= 0 else "", formats)
     if table.rows:
         sheet.autofilter(0, 0, min(len(table.rows), MAX_ROWS), len(table.columns) - 1)
 

@@ -65,9 +65,7 @@ def book_accruals(
     _book_company_paid(book, entries, rows, staged, rules, failures)
     _book_payables(book, entries, entry_of, staged, rules, failures, employee, fx)
     _book_residual(book, entries, rows, lines, staged, rules)
-    return Accruals(
-        labels, fx, tax.invoices, _budget_lines(entries, shared, staged, by_approval=budget_by_approval), tax.findings, tax.distinct, employee
-    )
+    return Accruals(labels, fx, tax.invoices, _budget_lines(entries, shared, staged, by_approval=budget_by_approval), tax.findings, tax.distinct, employee)
 
 
 def _sum_by(keys: Array, values: Array, size: int) -> Array:
@@ -76,9 +74,7 @@ def _sum_by(keys: Array, values: Array, size: int) -> Array:
     return total
 
 
-def _check_amounts(
-    entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures
-) -> None:
+def _check_amounts(entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
     base = rules.mapping.company.base_currency
     claims = entries["claim"].to_numpy()[rows]
     columns = staged.claims[["total_minor", "pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims]
@@ -90,16 +86,17 @@ def _check_amounts(
     recorded = _sum_by(staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy(), size)[claims]
     foreign_lines = lines["entry"].to_numpy()[lines["currency"].to_numpy() != base]  # one that differs from its own claim
     limit = rules.mapping.residual.limit_minor if rules.mapping.residual else 0
-    credits = pay + written_off + company_paid
+    owing = pay + written_off + company_paid
     for row in np.unique(foreign_lines).tolist():
         failures.add(row, "BASE_CURRENCY", f"expected amounts in {base}, the base currency of book {rules.mapping.company.book}")
 
     def text(minor: int) -> str:
         return to_text(minor, base)
 
-    for i in np.flatnonzero((np.abs(detail - total) > limit) | (credits != total)):
+    for i in np.flatnonzero((np.abs(detail - total) > limit) | (owing != total)):
         failures.add(
-            int(rows[i]), "AMOUNT_IDENTITY",
+            int(rows[i]),
+            "AMOUNT_IDENTITY",
             f"expected details = expenseMoney = payMoney + writtenOffMoney + companyRealPay; found details {text(detail[i])}, expenseMoney {text(total[i])}, "
             f"payMoney {text(pay[i])}, writtenOffMoney {text(written_off[i])}, companyRealPay {text(company_paid[i])}",
         )
@@ -124,7 +121,11 @@ def _shared_currency(lines: pd.DataFrame, failures: Failures, base: str) -> dict
             failures.add(entry, "FX_MISMATCH", f"rate of {currency}: {error}")
             continue
         if abs(expected - standard) > 1:
-            failures.add(entry, "FX_MISMATCH", f"{currency} {to_text(minor, currency)} x {rate} is {to_text(round(expected), base)} {base}, the claim says {to_text(standard, base)}")
+            failures.add(
+                entry,
+                "FX_MISMATCH",
+                f"{currency} {to_text(minor, currency)} x {rate} is {to_text(round(expected), base)} {base}, the claim says {to_text(standard, base)}",
+            )
     shared: dict[int, tuple[str, int, str]] = {}
     mixed: set[int] = set(lines["entry"].to_numpy()[lines["foreign_currency"].to_numpy() == ""].tolist())
     for entry, minor, currency, rate in zip(
@@ -166,7 +167,9 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     entry = lines["entry"].to_numpy()[at]
     days = entries["rule_day"].to_numpy()
     events = entries["event_day"].to_numpy()
-    fee_days = np.where(lines["fee_ms"].to_numpy() == NO_INSTANT, events[lines["entry"].to_numpy()], (lines["fee_ms"].to_numpy() + ACCOUNTING_OFFSET_MS) // DAY_MS)
+    fee_days = np.where(
+        lines["fee_ms"].to_numpy() == NO_INSTANT, events[lines["entry"].to_numpy()], (lines["fee_ms"].to_numpy() + ACCOUNTING_OFFSET_MS) // DAY_MS
+    )
     fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
     codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
     deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
@@ -174,8 +177,15 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     found: dict[tuple[int, str], tuple[str, int, int]] = {}
     findings: list[tuple[Any, ...]] = []
     for line, row, use_entry, invoice_id, tax, rate, approved, items in zip(
-        at.tolist(), uses["line"].tolist(), entry.tolist(), uses["invoice_id"], uses["tax_minor"].tolist(), uses["rate"], uses["approved_minor"].tolist(),
-        uses["item_ids"], strict=True,
+        at.tolist(),
+        uses["line"].tolist(),
+        entry.tolist(),
+        uses["invoice_id"],
+        uses["tax_minor"].tolist(),
+        uses["rate"],
+        uses["approved_minor"].tolist(),
+        uses["item_ids"],
+        strict=True,
     ):
         invoice = rules.reference.invoices.get(invoice_id)
         if tax != NO_AMOUNT:
@@ -196,7 +206,8 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     base = rules.mapping.company.base_currency
     distinct = np.bincount(np.array([key[0] for key in found], dtype=np.int64), minlength=len(entries)) if found else np.zeros(len(entries), dtype=np.int64)
     return _Tax(
-        by_line, hesi_by_line,
+        by_line,
+        hesi_by_line,
         pd.DataFrame(parts, columns=["entry", "line", "invoice_id", "rate", "tax"]),
         VOUCHER_INVOICES.from_rows([(key[0], key[1], *value) for key, value in found.items()]),
         FINDINGS.from_rows([(*row, base) for row in findings]),
@@ -220,13 +231,25 @@ def _book_debits(
     detail_ids = staged.lines["detail_id"].to_numpy()[shared.line]
     handles = book.add(
         dims=share_dimensions(shared, staged, rules, days),
-        entry=entry, section=EXPENSE, order=shared.line, suborder=shared.share_no, account_code=shared.account,
-        currency=rules.mapping.company.base_currency, debit_minor=shared.net,
-        business_day=np.where(fee_ms == NO_INSTANT, -(2**31), (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=detail_ids,
+        entry=entry,
+        section=EXPENSE,
+        order=shared.line,
+        suborder=shared.share_no,
+        account_code=shared.account,
+        currency=rules.mapping.company.base_currency,
+        debit_minor=shared.net,
+        business_day=np.where(fee_ms == NO_INSTANT, -(2**31), (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
+        source_line_id=detail_ids,
     )
     fee_codes = look_up(lambda fee: getattr(rules.reference.fee_types.get(fee), "code", "") or fee, fee_ids)
-    book.add_sources(handles, source_line_id=detail_ids, source_part=shared.share_id, amount_minor=shared.money, fee_type_code=fee_codes,
-                     rule=[answer[1] if answer else "" for answer in accounts])
+    book.add_sources(
+        handles,
+        source_line_id=detail_ids,
+        source_part=shared.share_id,
+        amount_minor=shared.money,
+        fee_type_code=fee_codes,
+        rule=[answer[1] if answer else "" for answer in accounts],
+    )
     labels: dict[int, list[str]] = {}
     found = look_up(rules.fee, lines["fee_type_id"], entries["rule_day"].to_numpy()[lines["entry"].to_numpy()])
     for row, fee in zip(lines["entry"].tolist(), found, strict=True):
@@ -258,14 +281,25 @@ def _book_tax(book: LineBook, parts: pd.DataFrame, detail_ids: Array, rules: Com
     rates = merged["rate"].to_numpy()
     order = [-round(Decimal(rate) * 10_000) for rate in rates]
     handles = book.add(
-        entry=merged["entry"].to_numpy(), section=TAX, order=order, suborder=-merged["sign"].to_numpy(),
-        account_code=rules.mapping.input_vat.account, currency=rules.mapping.company.base_currency, debit_minor=merged["tax"].to_numpy(),
-        tax_rate=rates, tax_code=[rules.tax_code(rate) for rate in rates],
+        entry=merged["entry"].to_numpy(),
+        section=TAX,
+        order=order,
+        suborder=-merged["sign"].to_numpy(),
+        account_code=rules.mapping.input_vat.account,
+        currency=rules.mapping.company.base_currency,
+        debit_minor=merged["tax"].to_numpy(),
+        tax_rate=rates,
+        tax_code=[rules.tax_code(rate) for rate in rates],
     )
     numbered = parts.merge(merged.assign(handle=handles)[["entry", "rate", "sign", "handle"]], on=["entry", "rate", "sign"], validate="many_to_one")
     by_invoice = numbered.groupby(["handle", "line", "invoice_id"], as_index=False)["tax"].sum()
-    book.add_sources(by_invoice["handle"].to_numpy(), source_line_id=detail_ids[by_invoice["line"].to_numpy()], source_part=by_invoice["invoice_id"],
-                     amount_minor=by_invoice["tax"].to_numpy(), rule=f"{rules.place}:input_vat")
+    book.add_sources(
+        by_invoice["handle"].to_numpy(),
+        source_line_id=detail_ids[by_invoice["line"].to_numpy()],
+        source_part=by_invoice["invoice_id"],
+        amount_minor=by_invoice["tax"].to_numpy(),
+        rule=f"{rules.place}:input_vat",
+    )
 
 
 def claim_dimensions(claims: Array, staged: StagedClaims, rules: CompanyRules, days: Array, account: str) -> dict[str, tuple[Array, Array]]:
@@ -317,16 +351,21 @@ def book_write_offs(
     amounts = offs["amount_minor"].to_numpy()
     handles = book.add(
         dims=counterparty_dimensions(parties, claim_dimensions(offs["claim"].to_numpy(), staged, rules, days, account), rules),
-        entry=entry, section=section, order=offs["record_no"].to_numpy() + 1, account_code=account,
-        currency=rules.mapping.company.base_currency, credit_minor=amounts, source_line_id=offs["package_id"].to_numpy(),
+        entry=entry,
+        section=section,
+        order=offs["record_no"].to_numpy() + 1,
+        account_code=account,
+        currency=rules.mapping.company.base_currency,
+        credit_minor=amounts,
+        source_line_id=offs["package_id"].to_numpy(),
     )
-    book.add_sources(handles, source_line_id="writtenOffRecords", source_part=offs["package_id"].to_numpy(), amount_minor=amounts, rule=f"{rules.place}:loans.employee")
+    book.add_sources(
+        handles, source_line_id="writtenOffRecords", source_part=offs["package_id"].to_numpy(), amount_minor=amounts, rule=f"{rules.place}:loans.employee"
+    )
     return np.asarray(entry)
 
 
-def _book_company_paid(
-    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures
-) -> None:
+def _book_company_paid(book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
     """Credits the clearing account of the platform for what the company paid directly (rule 12)."""
     claims = entries["claim"].to_numpy()[rows]
     amounts = staged.claims["company_paid_minor"].to_numpy()[claims]
@@ -342,13 +381,23 @@ def _book_company_paid(
     account = rules.mapping.company_paid.account if rules.mapping.company_paid else ""
     handles = book.add(
         dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, account), rules),
-        entry=rows, section=COMPANY_PAID, account_code=account, currency=rules.mapping.company.base_currency, credit_minor=amounts,
+        entry=rows,
+        section=COMPANY_PAID,
+        account_code=account,
+        currency=rules.mapping.company.base_currency,
+        credit_minor=amounts,
     )
     book.add_sources(handles, source_line_id="companyRealPay", amount_minor=amounts, rule=f"{rules.place}:company_paid.account")
 
 
 def _book_payables(
-    book: LineBook, entries: pd.DataFrame, entry_of: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, employee: Array,
+    book: LineBook,
+    entries: pd.DataFrame,
+    entry_of: Array,
+    staged: StagedClaims,
+    rules: CompanyRules,
+    failures: Failures,
+    employee: Array,
     fx: dict[int, tuple[str, int, str]],
 ) -> None:
     """Credits each payPlan row's payee; a supplier's payable keeps the lines' foreign currency (rules 7, 10)."""
@@ -373,14 +422,26 @@ def _book_payables(
         elif owed["foreign_currency"].iat[i] == shared[0]:
             currency[i], foreign[i], rate[i] = shared[0], owed["foreign_minor"].iat[i], owed["rate"].iat[i]
         else:
-            failures.add(int(entry[i]), "FX_PAYABLE", f"payee {owed['payee_id'].iat[i]} is owed part of a {shared[0]} claim and the payPlan row names no {shared[0]} amount")
+            failures.add(
+                int(entry[i]),
+                "FX_PAYABLE",
+                f"payee {owed['payee_id'].iat[i]} is owed part of a {shared[0]} claim and the payPlan row names no {shared[0]} amount",
+            )
         if foreign[i] and not rate[i]:
-            rate[i] = f"{(Decimal(int(amounts[i])).scaleb(-exponent(base)) / Decimal(int(foreign[i])).scaleb(-exponent(shared[0]))).quantize(Decimal('1e-10')).normalize():f}"
+            ratio = Decimal(int(amounts[i])).scaleb(-exponent(base)) / Decimal(int(foreign[i])).scaleb(-exponent(shared[0]))
+            rate[i] = f"{ratio.quantize(Decimal('1e-10')).normalize():f}"
     accounts = np.array([party.account if party else "" for party in parties], dtype=object)
     handles = book.add(
         dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier), rules),
-        entry=entry, section=PAYABLE, order=owed["part_no"].to_numpy(), account_code=accounts, currency=currency, fx_rate=rate, amount_fc_minor=foreign,
-        credit_minor=amounts, source_line_id=owed["payee_id"].to_numpy(),
+        entry=entry,
+        section=PAYABLE,
+        order=owed["part_no"].to_numpy(),
+        account_code=accounts,
+        currency=currency,
+        fx_rate=rate,
+        amount_fc_minor=foreign,
+        credit_minor=amounts,
+        source_line_id=owed["payee_id"].to_numpy(),
     )
     book.add_sources(handles, source_line_id="payPlan", source_part=owed["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
 
@@ -393,12 +454,15 @@ def _book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd
     if rules.mapping.residual is None:
         return
     claims = entries["claim"].to_numpy()[rows]
-    credits = staged.claims[["pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims].sum(axis=1)
-    difference = credits - _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), len(staged.claims))[claims]
+    owing = staged.claims[["pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims].sum(axis=1)
+    difference = owing - _sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), len(staged.claims))[claims]
     off = (difference != 0) & (np.abs(difference) <= rules.mapping.residual.limit_minor)
     handles = book.add(
         dims=claim_dimensions(claims[off], staged, rules, entries["rule_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
-        entry=rows[off], section=RESIDUAL, account_code=rules.mapping.residual.account, currency=rules.mapping.company.base_currency,
+        entry=rows[off],
+        section=RESIDUAL,
+        account_code=rules.mapping.residual.account,
+        currency=rules.mapping.company.base_currency,
         debit_minor=difference[off],
     )
     book.add_sources(handles, source_line_id="residual", amount_minor=difference[off], rule=f"{rules.place}:residual")
@@ -409,7 +473,11 @@ def _budget_lines(entries: pd.DataFrame, shared: SharedLines, staged: StagedClai
     claims = entries["claim"].to_numpy()[entry]
     fee_ms = staged.lines["fee_ms"].to_numpy()[line]
     project = staged.shares.columns.intersection(["share.项目"])
-    requisition = np.where(staged.lines["requisition_id"].to_numpy()[line] == "", staged.claims["requisition_id"].to_numpy()[claims], staged.lines["requisition_id"].to_numpy()[line])
+    requisition = np.where(
+        staged.lines["requisition_id"].to_numpy()[line] == "",
+        staged.claims["requisition_id"].to_numpy()[claims],
+        staged.lines["requisition_id"].to_numpy()[line],
+    )
     return BUDGET_LINES.frame(
         {
             "entry_no": entry,

@@ -57,9 +57,7 @@ class LineBook:
         frame["amount_minor"] = np.broadcast_to(np.asarray(columns["amount_minor"], dtype=np.int64), (len(handles),))
         self.sources.append(pd.DataFrame(frame))
 
-    def close(
-        self, *, entry_no: Array, summaries: Array, days: Array, failures: Failures
-    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    def close(self, *, entry_no: Array, summaries: Array, days: Array, failures: Failures) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Voucher lines, their dimensions and their sources; lines of 0.00 are left out.
 
         Args:
@@ -77,8 +75,15 @@ class LineBook:
         starts = np.flatnonzero(np.append(True, entry[1:] != entry[:-1])) if len(entry) else np.empty(0, dtype=np.int64)
         line_no = np.arange(1, len(entry) + 1) - np.repeat(starts, np.diff(np.append(starts, len(entry))))
         accounts = look_up(self.rules.account, columns["account_code"][order], days[entry])
-        failures.add_where(entry, [None if account is not None or not code else ("ACCOUNT_UNKNOWN", f"account {code} is not in chart {self.rules.mapping.chart} on the voucher date")
-                                   for account, code in zip(accounts, columns["account_code"][order], strict=True)])
+        failures.add_where(
+            entry,
+            [
+                None
+                if account is not None or not code
+                else ("ACCOUNT_UNKNOWN", f"account {code} is not in chart {self.rules.mapping.chart} on the voucher date")
+                for account, code in zip(accounts, columns["account_code"][order], strict=True)
+            ],
+        )
         lines = VOUCHER_LINES.frame(
             {
                 **{name: columns[name][order] for name in (*_TEXT, *_NUMBERS) if name in VOUCHER_LINES.columns},
@@ -101,11 +106,20 @@ class LineBook:
             wanted = rule != "forbidden"
             failures.add_where(entry[wanted], problems[wanted])
             missing = (rule == "required") & (codes == "") & np.array([problem is None for problem in problems])
-            failures.add_where(entry[missing], [("DIMENSION_MISSING", f"account {code} requires {dim_type}") for code in lines["account_code"].to_numpy()[missing]])
+            failures.add_where(
+                entry[missing], [("DIMENSION_MISSING", f"account {code} requires {dim_type}") for code in lines["account_code"].to_numpy()[missing]]
+            )
             used = np.flatnonzero(wanted & (codes != ""))
             frames.append(
-                pd.DataFrame({"entry_no": lines["entry_no"].to_numpy()[used], "line_no": lines["line_no"].to_numpy()[used],
-                              "dim_type": dim_type, "dim_code": codes[used], "dim_name": names[used]})
+                pd.DataFrame(
+                    {
+                        "entry_no": lines["entry_no"].to_numpy()[used],
+                        "line_no": lines["line_no"].to_numpy()[used],
+                        "dim_type": dim_type,
+                        "dim_code": codes[used],
+                        "dim_name": names[used],
+                    }
+                )
             )
         if not frames:
             return LINE_DIMENSIONS.empty()

@@ -71,8 +71,14 @@ class CompanyRules:
     """Look-ups of one company for one run."""
 
     def __init__(
-        self, mapping: CompanyMapping, chart: Chart, vat: VatRules | None, reference: Reference, run_day: date,
-        other_bank: Callable[..., Problem | None], other_department: Callable[[str], Problem | None],
+        self,
+        mapping: CompanyMapping,
+        chart: Chart,
+        vat: VatRules | None,
+        reference: Reference,
+        run_day: date,
+        other_bank: Callable[..., Problem | None],
+        other_department: Callable[[str], Problem | None],
     ) -> None:
         self.mapping, self.vat, self.reference, self.run_day = mapping, vat, reference, run_day
         self.other_bank, self.other_department = other_bank, other_department
@@ -83,7 +89,11 @@ class CompanyRules:
         for index, fee in enumerate(mapping.fee_types):
             for key in _keys(fee.fee):
                 self.fees.setdefault(key, []).append((index, fee))
-        self.classes = {key: [entry for entry in mapping.department_classes if key in _keys(entry.departments)] for ref in mapping.department_classes for key in _keys(ref.departments)}
+        self.classes = {
+            key: [entry for entry in mapping.department_classes if key in _keys(entry.departments)]
+            for ref in mapping.department_classes
+            for key in _keys(ref.departments)
+        }
         self.banks = {bank.hesi: bank for bank in mapping.bank_accounts}
         self.dimensions = {dimension.type: dimension for dimension in mapping.dimensions}
         self.place = f"companies/{mapping.company.code}.yaml"
@@ -139,7 +149,10 @@ class CompanyRules:
         key = class_ if class_ in entry.accounts else "*"
         account = entry.accounts.get(key)
         if account is None:
-            return None, ("FEE_TYPE_UNMAPPED", f"fee type {shown} has no account for class {class_} in fee_types[{index}] of {self.place}; it has {', '.join(entry.accounts)}")
+            return None, (
+                "FEE_TYPE_UNMAPPED",
+                f"fee type {shown} has no account for class {class_} in fee_types[{index}] of {self.place}; it has {', '.join(entry.accounts)}",
+            )
         return (account, f"{self.place}:fee_types[{index}].accounts.{key}"), None
 
     def bank(self, account_id: str) -> tuple[BankAccount | None, Problem | None]:
@@ -166,8 +179,11 @@ class CompanyRules:
         if mapped:
             return (mapped.code, mapped.name or (item.name if item else "")), None
         if item is None:
-            codes = [entry.hesi for entry in dimension.values]
-            return None, ("DIMENSION_UNMAPPED" if dim_type != "department" else "DEPARTMENT_UNMAPPED", f"{dim_type} {value} is neither in Hesi's {dimension.source} list nor in dimensions of {self.place}{nearest(value, codes)}")
+            codes = [entry.hesi for entry in dimension.values]  # noqa: PD011 - no frame
+            return None, (
+                "DIMENSION_UNMAPPED" if dim_type != "department" else "DEPARTMENT_UNMAPPED",
+                f"{dim_type} {value} is neither in Hesi's {dimension.source} list nor in dimensions of {self.place}{nearest(value, codes)}",
+            )
         return (item.code or item.id, item.name), None
 
     def _mapped(self, values: list[ValueMap], keys: tuple[str, ...], day: int) -> ValueMap | None:
@@ -254,7 +270,10 @@ class CompanyRules:
         if not self._closed(period):
             return event, None
         if policy != "next_open":
-            return None, ("PERIOD_CLOSED", f"{period} is closed for {self.mapping.company.code} and the policy for {entry_kind} is {policy}; the event is dated {day}")
+            return None, (
+                "PERIOD_CLOSED",
+                f"{period} is closed for {self.mapping.company.code} and the policy for {entry_kind} is {policy}; the event is dated {day}",
+            )
         return self.open_day(event), None
 
     def open_day(self, event: int) -> int:
@@ -290,7 +309,7 @@ class CompanyRules:
 
 def _change_days(mapping: CompanyMapping, chart: Chart) -> npt.NDArray[np.int64]:
     """Days on which an entry of the mapping or chart comes into force, or is no longer in force."""
-    values = [value for dimension in mapping.dimensions for value in dimension.values]
+    values = [value for dimension in mapping.dimensions for value in dimension.values]  # noqa: PD011 - no frame
     dated: list[Dated] = [*chart.accounts, *mapping.company.taxpayer, *mapping.department_classes, *mapping.fee_types, *values, *mapping.payables.suppliers]
     days = {day_number(entry.from_) for entry in dated if entry.from_} | {day_number(entry.to) + 1 for entry in dated if entry.to}
     return np.array(sorted(days), dtype=np.int64)

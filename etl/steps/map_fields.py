@@ -147,8 +147,21 @@ def _first_payments(staged: StagedClaims) -> Array:
 
 
 _ENTRY_COLUMNS = [
-    "claim_id", "claim_code", "form_type", "hesi_state", "hesi_voucher_no", "claim_version", "source_updated_ms", "currency", "event_ms", "pay_ms", "total_minor",
-    "submitter_id", "department_id", "source_sha256", "raw_ref",
+    "claim_id",
+    "claim_code",
+    "form_type",
+    "hesi_state",
+    "hesi_voucher_no",
+    "claim_version",
+    "source_updated_ms",
+    "currency",
+    "event_ms",
+    "pay_ms",
+    "total_minor",
+    "submitter_id",
+    "department_id",
+    "source_sha256",
+    "raw_ref",
 ]
 
 
@@ -162,11 +175,15 @@ def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, conte
     owner = payees["claim"].to_numpy()
     pays = np.zeros(len(staged.claims), dtype=bool)
     pays[claims] = due & settled & (form != "receipt") & (account != "")
-    moved = np.flatnonzero(pays[owner] & (payees["paid_ms"].to_numpy() != NO_INSTANT) & (payees["amount_minor"].to_numpy() != 0)) if len(owner) else np.empty(0, dtype=np.int64)
+    moved = (
+        np.flatnonzero(pays[owner] & (payees["paid_ms"].to_numpy() != NO_INSTANT) & (payees["amount_minor"].to_numpy() != 0))
+        if len(owner)
+        else np.empty(0, dtype=np.int64)
+    )
     claim = np.concatenate([accrual, receipt, owner[moved]]).astype(np.int64)
     payee = np.concatenate([np.full(len(accrual) + len(receipt), -1), moved]).astype(np.int64)
     take = staged.claims[_ENTRY_COLUMNS].iloc[claim]
-    moved_kind = np.where(take["form_type"].to_numpy()[len(accrual) + len(receipt):] == "loan", "LOAN", "PAYMENT")
+    moved_kind = np.where(take["form_type"].to_numpy()[len(accrual) + len(receipt) :] == "loan", "LOAN", "PAYMENT")
     kind = np.concatenate([np.full(len(accrual), "EXPENSE"), np.full(len(receipt), "RECEIPT"), moved_kind]).astype(object)
     part = np.where(payee >= 0, payees["part_no"].to_numpy()[np.maximum(payee, 0)] if len(payees) else 0, np.where(kind == "EXPENSE", 0, 1))
     at = np.maximum(payee, 0)
@@ -181,13 +198,28 @@ def _entries(staged: StagedClaims, claims: Array, company: CompanyMapping, conte
     departments = context.reference.departments
     frame = pd.DataFrame(
         {
-            "entry_no": np.arange(first, first + len(claim)), "claim_id": take["claim_id"].to_numpy(), "claim_code": take["claim_code"].to_numpy(),
-            "form_type": take["form_type"].to_numpy(), "hesi_state": take["hesi_state"].to_numpy(), "hesi_voucher_no": take["hesi_voucher_no"].to_numpy(),
-            "claim_version": take["claim_version"].to_numpy(), "source_updated_ms": take["source_updated_ms"].to_numpy(), "entry_kind": kind, "part_no": part,
-            "company_code": company.company.code, "currency": take["currency"].to_numpy(), "amount_minor": amount, "event_day": _days(instant).astype("int32"),
-            "claimant_id": take["submitter_id"].to_numpy(), "claimant_name": look_up(lambda id_: staffs[id_].name if id_ in staffs else "", take["submitter_id"]),
+            "entry_no": np.arange(first, first + len(claim)),
+            "claim_id": take["claim_id"].to_numpy(),
+            "claim_code": take["claim_code"].to_numpy(),
+            "form_type": take["form_type"].to_numpy(),
+            "hesi_state": take["hesi_state"].to_numpy(),
+            "hesi_voucher_no": take["hesi_voucher_no"].to_numpy(),
+            "claim_version": take["claim_version"].to_numpy(),
+            "source_updated_ms": take["source_updated_ms"].to_numpy(),
+            "entry_kind": kind,
+            "part_no": part,
+            "company_code": company.company.code,
+            "currency": take["currency"].to_numpy(),
+            "amount_minor": amount,
+            "event_day": _days(instant).astype("int32"),
+            "claimant_id": take["submitter_id"].to_numpy(),
+            "claimant_name": look_up(lambda id_: staffs[id_].name if id_ in staffs else "", take["submitter_id"]),
             "department_code": look_up(lambda id_: departments[id_].code or id_ if id_ in departments else id_, take["department_id"]),
-            "source_sha256": sha, "disposition": "ready", "raw_ref": take["raw_ref"].to_numpy(), "claim": claim, "payee": payee,
+            "source_sha256": sha,
+            "disposition": "ready",
+            "raw_ref": take["raw_ref"].to_numpy(),
+            "claim": claim,
+            "payee": payee,
         }
     )
     return _dispositions(frame, event, claims, staged, context)
@@ -218,7 +250,9 @@ def _sent_back(entries: pd.DataFrame, disposition: Array, posted: Array, known: 
     back = np.where(payee >= 0, staged.payees["returned_ms"].to_numpy()[np.maximum(payee, 0)], NO_INSTANT)
     returned = back != NO_INSTANT
     disposition[returned] = np.where(posted[returned], "returned", "reversed")
-    return entries.assign(event_day=np.where(returned, _days(back), entries["event_day"]).astype("int32"), amount_minor=entries["amount_minor"].mask(returned & ~posted, 0))
+    return entries.assign(
+        event_day=np.where(returned, _days(back), entries["event_day"]).astype("int32"), amount_minor=entries["amount_minor"].mask(returned & ~posted, 0)
+    )
 
 
 def company_rules(context: MappingContext, companies: Companies | None = None) -> list[CompanyRules]:
@@ -226,8 +260,13 @@ def company_rules(context: MappingContext, companies: Companies | None = None) -
     companies = companies or Companies(context.mappings, context.reference)
     return [
         CompanyRules(
-            company, context.mappings.charts[company.chart], context.mappings.vat[company.input_vat.rules] if company.input_vat else None, context.reference, context.run_day,
-            partial(companies.other_bank, index), partial(companies.other_department, index),
+            company,
+            context.mappings.charts[company.chart],
+            context.mappings.vat[company.input_vat.rules] if company.input_vat else None,
+            context.reference,
+            context.run_day,
+            partial(companies.other_bank, index),
+            partial(companies.other_department, index),
         )
         for index, company in enumerate(context.mappings.companies)
     ]
@@ -243,7 +282,9 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRule
     _hold_foreign_numbers(entries, ready, failures)
     entries = _posting_days(entries, ready, rules, failures)
     book = LineBook(rules)
-    accruals = book_accruals(book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures, budget_by_approval=context.mappings.budget.date == "approval")
+    accruals = book_accruals(
+        book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures, budget_by_approval=context.mappings.budget.date == "approval"
+    )
     foreign = np.zeros(len(staged.claims), dtype=bool)
     lines = staged.lines
     local = lines["claim"].to_numpy()[lines["foreign_currency"].to_numpy() == ""]
@@ -295,7 +336,9 @@ def _hold_foreign_numbers(entries: pd.DataFrame, ready: Array, failures: Failure
     """A number that is not ours on a claim we have not posted means somebody else booked it."""
     numbers = entries["hesi_voucher_no"].to_numpy()
     first = entries["form_type"].to_numpy() != "expense"
-    for row in np.flatnonzero(ready & (numbers != "") & (numbers != entries["own_number"].to_numpy()) & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))):
+    for row in np.flatnonzero(
+        ready & (numbers != "") & (numbers != entries["own_number"].to_numpy()) & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))
+    ):
         failures.add(int(row), "FOREIGN_NUMBER", f"Hesi already shows voucher number {numbers[row]} on this claim, and it is not ours")
 
 
@@ -311,9 +354,7 @@ def _posting_days(entries: pd.DataFrame, ready: Array, rules: CompanyRules, fail
     return entries.assign(voucher_day=days, rule_day=rules.alike(days))
 
 
-def _summaries(
-    entries: pd.DataFrame, ready: Array, staged: StagedClaims, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]
-) -> Array:
+def _summaries(entries: pd.DataFrame, ready: Array, staged: StagedClaims, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]) -> Array:
     style = rules.mapping.voucher
     texts = style.summaries
     base = rules.mapping.company.base_currency
@@ -321,7 +362,9 @@ def _summaries(
     offset = staged.claims["written_off_minor"].to_numpy() != 0
     plan_sizes = np.bincount(staged.payees["claim"].to_numpy(), minlength=len(staged.claims)) if len(staged.payees) else np.zeros(len(staged.claims))
     result = np.full(len(entries), "", dtype=object)
-    for row, kind, form, claim, code in zip(range(len(entries)), entries["entry_kind"], entries["form_type"], entries["claim"].tolist(), entries["claim_code"], strict=True):
+    for row, kind, form, claim, code in zip(
+        range(len(entries)), entries["entry_kind"], entries["form_type"], entries["claim"].tolist(), entries["claim_code"], strict=True
+    ):
         if not ready[row]:
             continue
         party = parties.get(row)
@@ -329,8 +372,12 @@ def _summaries(
         if kind == "EXPENSE":
             labels = accruals.labels.get(row, [""])
             shared = accruals.fx.get(row)
-            values |= {"fee": labels[0] if labels else "", "more": texts.more if len(labels) > 1 else "", "offset": texts.offset if offset[claim] else "",
-                       "fx": f"{shared[0]}{to_text(shared[1], shared[0])}" if shared and shared[0] != base else ""}
+            values |= {
+                "fee": labels[0] if labels else "",
+                "more": texts.more if len(labels) > 1 else "",
+                "offset": texts.offset if offset[claim] else "",
+                "fx": f"{shared[0]}{to_text(shared[1], shared[0])}" if shared and shared[0] != base else "",
+            }
             template = texts.accrual_employee if accruals.employee_credited[row] or not values["title"] else texts.accrual_supplier
         elif kind == "RECEIPT":
             template = texts.receipt
@@ -347,14 +394,14 @@ def _summaries(
     return result
 
 
-def _attachments(
-    entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures
-) -> Array:
+def _attachments(entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures) -> Array:
     """Attached originals: form + invoices + others for accruals, bank slip for the rest (rule 18, golden cases)."""
     kind = entries["entry_kind"].to_numpy()
     form = entries["form_type"].to_numpy()
     originals = staged.claims["originals"].to_numpy()[entries["claim"].to_numpy()]
-    counts = np.where(kind == "EXPENSE", 1 + accruals.distinct_invoices + originals, np.where((kind == "PAYMENT") & (form == "expense"), 1, np.where(kind == "PAYMENT", 1, 2)))
+    counts = np.where(
+        kind == "EXPENSE", 1 + accruals.distinct_invoices + originals, np.where((kind == "PAYMENT") & (form == "expense"), 1, np.where(kind == "PAYMENT", 1, 2))
+    )
     limit = rules.mapping.voucher.attachment_limit
     for row in np.flatnonzero(ready & (counts > limit)):
         failures.add(int(row), "ATTACHMENT_LIMIT", f"{counts[row]} attachments, the target prints at most {limit}")
@@ -384,11 +431,19 @@ def _vouchers(entries: pd.DataFrame, kept: Array, summaries: Array, attachments:
     return VOUCHERS.frame(
         {
             **{name: frame[name] for name in ("entry_no", "claim_id", "claim_code", "entry_kind", "company_code", "part_no", "claim_version", "source_sha256")},
-            "book_code": [company.book] * len(frame), "revision": [0] * len(frame), "reverses_revision": [-1] * len(frame), "voucher_word": [style.word] * len(frame),
-            "voucher_day": frame["voucher_day"], "original_day": frame["event_day"],
-            "fiscal_year": [period[0] for period in periods], "fiscal_period": [period[1] for period in periods],
-            "attachment_count": attachments[kept], "maker": [style.maker] * len(frame), "summary": summaries[kept],
-            "base_currency": [company.base_currency] * len(frame), "total_minor": totals.reindex(frame["entry_no"], fill_value=0).to_numpy(),
+            "book_code": [company.book] * len(frame),
+            "revision": [0] * len(frame),
+            "reverses_revision": [-1] * len(frame),
+            "voucher_word": [style.word] * len(frame),
+            "voucher_day": frame["voucher_day"],
+            "original_day": frame["event_day"],
+            "fiscal_year": [period[0] for period in periods],
+            "fiscal_period": [period[1] for period in periods],
+            "attachment_count": attachments[kept],
+            "maker": [style.maker] * len(frame),
+            "summary": summaries[kept],
+            "base_currency": [company.base_currency] * len(frame),
+            "total_minor": totals.reindex(frame["entry_no"], fill_value=0).to_numpy(),
         }
     )
 
@@ -403,9 +458,21 @@ def _rejects(entries: pd.DataFrame, failures: Failures) -> pd.DataFrame:
             rows[key][11] += int(columns["amount_minor"][row])
             continue
         rows[key] = [
-            key[0], columns["claim_code"][row], columns["form_type"][row], key[1], disposition, "map_fields", rule, reason, failures.owner(rule),
-            columns["company_code"][row], columns["currency"][row], int(columns["amount_minor"][row]), mask_name(columns["claimant_name"][row]),
-            columns["department_code"][row], columns["raw_ref"][row],
+            key[0],
+            columns["claim_code"][row],
+            columns["form_type"][row],
+            key[1],
+            disposition,
+            "map_fields",
+            rule,
+            reason,
+            failures.owner(rule),
+            columns["company_code"][row],
+            columns["currency"][row],
+            int(columns["amount_minor"][row]),
+            mask_name(columns["claimant_name"][row]),
+            columns["department_code"][row],
+            columns["raw_ref"][row],
         ]
     return REJECTS.from_rows([tuple(values) for values in rows.values()])
 
@@ -429,15 +496,48 @@ def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, con
         early = context.start_ms is not None and NO_INSTANT != row["event_ms"] < context.start_ms
         disposition = "drift" if posted else "skipped" if early else "rejected"
         entries.append(
-            (first + len(entries), row["claim_id"], row["claim_code"], row["form_type"], row["hesi_state"], row["hesi_voucher_no"], int(row["claim_version"]),
-             int(row["source_updated_ms"]), kind, part, "", row["currency"], int(row["total_minor"]), int(_days(np.array([row["event_ms"]]))[0]), row["submitter_id"], name,
-             row["department_id"], row["source_sha256"], disposition, row["raw_ref"])
+            (
+                first + len(entries),
+                row["claim_id"],
+                row["claim_code"],
+                row["form_type"],
+                row["hesi_state"],
+                row["hesi_voucher_no"],
+                int(row["claim_version"]),
+                int(row["source_updated_ms"]),
+                kind,
+                part,
+                "",
+                row["currency"],
+                int(row["total_minor"]),
+                int(_days(np.array([row["event_ms"]]))[0]),
+                row["submitter_id"],
+                name,
+                row["department_id"],
+                row["source_sha256"],
+                disposition,
+                row["raw_ref"],
+            )
         )
         if disposition == "rejected":
             rejects.append(
-                (row["claim_id"], row["claim_code"], row["form_type"], kind, "rejected", "map_fields", "COMPANY_UNMAPPED",
-                 f"legal entity {shown} is no company of the mappings{nearest(shown, known)}", Failures().owner("COMPANY_UNMAPPED"), "", row["currency"],
-                 int(row["total_minor"]), mask_name(name), row["department_id"], row["raw_ref"])
+                (
+                    row["claim_id"],
+                    row["claim_code"],
+                    row["form_type"],
+                    kind,
+                    "rejected",
+                    "map_fields",
+                    "COMPANY_UNMAPPED",
+                    f"legal entity {shown} is no company of the mappings{nearest(shown, known)}",
+                    Failures().owner("COMPANY_UNMAPPED"),
+                    "",
+                    row["currency"],
+                    int(row["total_minor"]),
+                    mask_name(name),
+                    row["department_id"],
+                    row["raw_ref"],
+                )
             )
     return _without_vouchers(entries, rejects)
 
@@ -452,8 +552,28 @@ def _carry_unreadable(staged: StagedClaims, context: MappingContext, first: int)
         # What was posted is all that is known of its amount; the drift list shows it as changed by an unknown amount.
         found = context.known.get((row.claim_id, kind, part), Known("", ""))
         entries.append(
-            (first + len(entries), row.claim_id, row.claim_code, row.form_type, "unreadable", "", 0, NO_INSTANT, kind, part, found.company_code,
-             found.currency, found.amount_minor if posted else 0, NO_DAY, "", "", row.department_code, "", "drift" if posted else "rejected", row.raw_ref)
+            (
+                first + len(entries),
+                row.claim_id,
+                row.claim_code,
+                row.form_type,
+                "unreadable",
+                "",
+                0,
+                NO_INSTANT,
+                kind,
+                part,
+                found.company_code,
+                found.currency,
+                found.amount_minor if posted else 0,
+                NO_DAY,
+                "",
+                "",
+                row.department_code,
+                "",
+                "drift" if posted else "rejected",
+                row.raw_ref,
+            )
         )
         if not posted:
             rejects.append(tuple(row))
@@ -479,8 +599,28 @@ def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: Mapping
             continue
         row: Any = claims.loc[claim_id]
         entries.append(
-            (first + len(entries), claim_id, found.claim_code, row["form_type"], row["hesi_state"], "", 0, int(row["source_updated_ms"]), kind, part_no, found.company_code,
-             found.currency, 0, NO_DAY, "", "", "", "", {"posted": "drift", "reversed": "reversed"}.get(found.state, "gone"), row["raw_ref"])
+            (
+                first + len(entries),
+                claim_id,
+                found.claim_code,
+                row["form_type"],
+                row["hesi_state"],
+                "",
+                0,
+                int(row["source_updated_ms"]),
+                kind,
+                part_no,
+                found.company_code,
+                found.currency,
+                0,
+                NO_DAY,
+                "",
+                "",
+                "",
+                "",
+                {"posted": "drift", "reversed": "reversed"}.get(found.state, "gone"),
+                row["raw_ref"],
+            )
         )
     return _without_vouchers(entries, [])
 

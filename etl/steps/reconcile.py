@@ -88,7 +88,11 @@ def _amounts(flow: _Flow) -> dict[Key, tuple[Decimal, str]]:
         rows = [(*_decimal(amount), form.payDate)] if amount else []
     sent_back = {log.attributes.channelTradeNo for log in flow.logs or () if log.attributes is not None and log.attributes.failureReason}
     if sent_back and not form.payPlan and rows:  # money that came back is no payment; what was paid again is one
-        attempts = [log.attributes.channelTradeNo for log in flow.logs or () if log.action == "freeflow.pay" and log.attributes is not None and not log.attributes.failureReason]
+        attempts = [
+            log.attributes.channelTradeNo
+            for log in flow.logs or ()
+            if log.action == "freeflow.pay" and log.attributes is not None and not log.attributes.failureReason
+        ]
         return found | {
             (flow.id, kind, number): (Decimal(0) if trade in sent_back else rows[0][0], rows[0][1]) for number, trade in enumerate(attempts, start=1)
         }
@@ -140,7 +144,9 @@ class Total:
 
 
 def tie_out(
-    states: Iterable[tuple[str, str, str, str, Decimal]], posted: Mapping[tuple[str, str, str], Decimal], drifts: Iterable[tuple[str, str, str, Decimal, Decimal]]
+    states: Iterable[tuple[str, str, str, str, Decimal]],
+    posted: Mapping[tuple[str, str, str], Decimal],
+    drifts: Iterable[tuple[str, str, str, Decimal, Decimal]],
 ) -> list[Total]:
     """Tie-out lines over everything the ledger knows.
 
@@ -162,8 +168,14 @@ def tie_out(
         zero = Decimal(0)
         totals.append(
             Total(
-                *key, source=sum(bucket.values(), zero) + drift, posted=posted.get(key, zero), held=bucket.get("held", zero), rejected=bucket.get("rejected", zero),
-                skipped=bucket.get("skipped", zero), waiting=bucket.get("waiting", zero), drift=drift,
+                *key,
+                source=sum(bucket.values(), zero) + drift,
+                posted=posted.get(key, zero),
+                held=bucket.get("held", zero),
+                rejected=bucket.get("rejected", zero),
+                skipped=bucket.get("skipped", zero),
+                waiting=bucket.get("waiting", zero),
+                drift=drift,
             )
         )
     return totals

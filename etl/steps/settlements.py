@@ -51,10 +51,17 @@ def book_settlements(
     base = rules.mapping.company.base_currency
     handles = book.add(
         dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier), rules),
-        entry=rows, section=np.where(forms == "expense", PAYABLE, ADVANCE), account_code=accounts, currency=base, debit_minor=amounts,
-        due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS), source_line_id=payees["payee_id"].to_numpy(),
+        entry=rows,
+        section=np.where(forms == "expense", PAYABLE, ADVANCE),
+        account_code=accounts,
+        currency=base,
+        debit_minor=amounts,
+        due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS),
+        source_line_id=payees["payee_id"].to_numpy(),
     )
-    book.add_sources(handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str).to_numpy(), amount_minor=amounts, rule=f"{rules.place}:payables")
+    book.add_sources(
+        handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str).to_numpy(), amount_minor=amounts, rule=f"{rules.place}:payables"
+    )
     _book_bank(book, entries, rows, staged, rules, failures, credit=amounts, trade_no=payees["trade_no"].to_numpy())
     return parties
 
@@ -68,8 +75,16 @@ def _hold_foreign(rows: Array, claims: Array, parties: Array, payees: pd.DataFra
 
 
 def _book_bank(
-    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, trade_no: Array,
-    credit: Array | int = 0, debit: Array | int = 0,
+    book: LineBook,
+    entries: pd.DataFrame,
+    rows: Array,
+    staged: StagedClaims,
+    rules: CompanyRules,
+    failures: Failures,
+    *,
+    trade_no: Array,
+    credit: Array | int = 0,
+    debit: Array | int = 0,
 ) -> None:
     claims = entries["claim"].to_numpy()[rows]
     days = entries["rule_day"].to_numpy()[rows]
@@ -82,8 +97,14 @@ def _book_bank(
     accounts = np.array([bank.account if bank else "" for bank in banks], dtype=object)
     first = next((account for account in accounts if account), "")
     handles = book.add(
-        dims=claim_dimensions(claims, staged, rules, days, first), entry=rows, section=BANK, account_code=accounts, currency=base,
-        credit_minor=credit, debit_minor=debit, settlement_no=trade_no,
+        dims=claim_dimensions(claims, staged, rules, days, first),
+        entry=rows,
+        section=BANK,
+        account_code=accounts,
+        currency=base,
+        credit_minor=credit,
+        debit_minor=debit,
+        settlement_no=trade_no,
     )
     amounts = np.asarray(credit if isinstance(credit, np.ndarray) else debit)
     book.add_sources(handles, source_line_id="paymentAccountId", source_part=trade_no, amount_minor=amounts, rule=f"{rules.place}:bank_accounts")
@@ -99,7 +120,11 @@ def book_receipts(book: LineBook, entries: pd.DataFrame, rows: Array, staged: St
     settled = np.zeros(len(staged.claims), dtype=np.int64)
     np.add.at(settled, staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy())
     for i in np.flatnonzero(settled[claims] != totals):
-        failures.add(int(rows[i]), "RECEIPT_UNSETTLED", f"expected writtenOffRecords to settle the receipt of {to_text(totals[i], base)}, found {to_text(settled[claims[i]], base)}")
+        failures.add(
+            int(rows[i]),
+            "RECEIPT_UNSETTLED",
+            f"expected writtenOffRecords to settle the receipt of {to_text(totals[i], base)}, found {to_text(settled[claims[i]], base)}",
+        )
     trade_no = staged.claims["trade_no"].to_numpy()[claims]
     _book_bank(book, entries, rows, staged, rules, failures, debit=totals, trade_no=trade_no)
     book_write_offs(book, entries, row_of, staged, rules, failures, section=BANK)

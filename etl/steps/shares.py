@@ -85,14 +85,22 @@ def share_lines(lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array
     tax, net = _split(line, money, staged.lines, tax_by_line, hesi_tax_by_line, entry_of, failures)
     take = np.maximum(share, 0)
     return SharedLines(
-        entry=entry_of[line], line=line, share=share,
+        entry=entry_of[line],
+        line=line,
+        share=share,
         share_no=np.where(share >= 0, staged.shares["share_no"].to_numpy()[take] if len(owner) else 0, 0),
         share_id=np.where(share >= 0, np.asarray(staged.shares["share_id"], dtype=object)[take] if len(owner) else "", ""),
-        money=money, tax=tax, net=net, department=np.full(len(line), "", dtype=object), account=np.full(len(line), "", dtype=object),
+        money=money,
+        tax=tax,
+        net=net,
+        department=np.full(len(line), "", dtype=object),
+        account=np.full(len(line), "", dtype=object),
     )
 
 
-def _split(line: Array, money: Array, lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures) -> tuple[Array, Array]:
+def _split(
+    line: Array, money: Array, lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures
+) -> tuple[Array, Array]:
     """Tax and net of every share."""
     if not len(line):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -106,13 +114,18 @@ def _split(line: Array, money: Array, lines: pd.DataFrame, tax_by_line: Array, h
     included = np.where(sums == gross - booked, booked, np.where(sums == gross - hesi, hesi, 0))
     wrong = on_net & (sums + included != gross)
     for i in np.flatnonzero(wrong):
-        failures.add(int(entry_of[rows[i]]), "APPORTION_SUM", f"expected shares of detail {details[i]} to add up to {to_text(gross[i], currencies[i])} gross or "
-                     f"{to_text(gross[i] - booked[i], currencies[i])} net, found {to_text(sums[i], currencies[i])}")
+        failures.add(
+            int(entry_of[rows[i]]),
+            "APPORTION_SUM",
+            f"expected shares of detail {details[i]} to add up to {to_text(gross[i], currencies[i])} gross or "
+            f"{to_text(gross[i] - booked[i], currencies[i])} net, found {to_text(sums[i], currencies[i])}",
+        )
     empty = (sums == 0) & ((booked != 0) | (included != 0) & on_net)
     for i in np.flatnonzero(empty & ~wrong):
-        failures.add(int(entry_of[rows[i]]), "APPORTION_ZERO", f"shares of detail {details[i]} add up to zero but carry tax {to_text(booked[i], currencies[i])}")
+        failures.add(
+            int(entry_of[rows[i]]), "APPORTION_ZERO", f"shares of detail {details[i]} add up to zero but carry tax {to_text(booked[i], currencies[i])}"
+        )
     ok = ~(wrong | empty)
     tax = allocate_groups(np.where(ok, booked, 0), money, starts)
     added = allocate_groups(np.where(ok & on_net, included, 0), money, starts)
     return tax, money + np.where(np.repeat(on_net & ok, sizes), added, 0) - tax
-

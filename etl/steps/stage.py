@@ -82,9 +82,7 @@ class _Unreadable(Exception):
         self.rule, self.reason = rule, reason
 
 
-def stage(
-    items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False
-) -> StagedClaims:
+def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False) -> StagedClaims:
     """Staged frames of raw flows.
 
     Args:
@@ -163,7 +161,7 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def _rate_text(value: str | int | float | None) -> str:
+def _rate_text(value: str | float | None) -> str:
     """A tax rate as percent text: "6", 6, "6%" and 0.06 all mean 6."""
     if value is None:
         return ""
@@ -243,9 +241,21 @@ class _Rows:
         owner = OWNER_NAMES[CATALOGUE[error.rule].owner][0]
         self.rejects.append(
             (
-                claim_id or self._unnamed(raw), code, form_type, ENTRY_KIND.get(form_type, "EXPENSE"),
-                "rejected", "stage", error.rule, error.reason, owner, "", "", 0,
-                mask_name(""), "", raw_ref,
+                claim_id or self._unnamed(raw),
+                code,
+                form_type,
+                ENTRY_KIND.get(form_type, "EXPENSE"),
+                "rejected",
+                "stage",
+                error.rule,
+                error.reason,
+                owner,
+                "",
+                "",
+                0,
+                mask_name(""),
+                "",
+                raw_ref,
             )
         )
 
@@ -287,13 +297,32 @@ class _Rows:
         get = found.get
         self.claims.append(
             (
-                flow.id, form.code or "", flow.formType, flow.state, due, due and flow.state in SETTLED_STATES,
-                flow.version or 0, flow.updateTime, get("event_ms", NO_INSTANT), form.payDate or NO_INSTANT, form.title or "",
-                form.submitterId or flow.ownerId or "", form.paymentAccountId or "", get("trade_no", ""), get("currency", ""),
-                get("total", 0), get("pay", 0), get("written_off", 0), get("company_paid", 0), form.voucherNo or "",
-                get("originals", 0), form.expenseLink or "",
+                flow.id,
+                form.code or "",
+                flow.formType,
+                flow.state,
+                due,
+                due and flow.state in SETTLED_STATES,
+                flow.version or 0,
+                flow.updateTime,
+                get("event_ms", NO_INSTANT),
+                form.payDate or NO_INSTANT,
+                form.title or "",
+                form.submitterId or flow.ownerId or "",
+                form.paymentAccountId or "",
+                get("trade_no", ""),
+                get("currency", ""),
+                get("total", 0),
+                get("pay", 0),
+                get("written_off", 0),
+                get("company_paid", 0),
+                form.voucherNo or "",
+                get("originals", 0),
+                form.expenseLink or "",
                 form.repaymentDate if form.repaymentDate and form.repaymentDate != NO_DUE_DATE_MS else NO_INSTANT,
-                _text(form.expenseDepartment) or _text(form.loanDepartment) or flow.ownerDefaultDepartment or "", get("sha", ""), raw_ref,
+                _text(form.expenseDepartment) or _text(form.loanDepartment) or flow.ownerDefaultDepartment or "",
+                get("sha", ""),
+                raw_ref,
                 *(_text(getattr(form, key)) for key in self.form_fields),
             )
         )
@@ -318,16 +347,39 @@ class _Rows:
         write_offs = self._add_write_offs(form, claim, currency)
         # Everything the accrual depends on; the payment columns are left out, so that paying never changes it (rule 1).
         content = (
-            form.code, form.title, form.submitterId, flow.ownerId, total, currency, pay, written_off, company_paid,
-            payees, write_offs, originals, form.expenseLink, _text(form.expenseDepartment), _text(form.loanDepartment),
+            form.code,
+            form.title,
+            form.submitterId,
+            flow.ownerId,
+            total,
+            currency,
+            pay,
+            written_off,
+            company_paid,
+            payees,
+            write_offs,
+            originals,
+            form.expenseLink,
+            _text(form.expenseDepartment),
+            _text(form.loanDepartment),
             [row[1:] for row in self.lines[first_line:]],
             [(row[0] - first_line, *row[1:]) for row in self.shares[first_share:]],
             [(row[0] - first_line, *row[1:]) for row in self.invoices[first_invoice:]],
             [_text(getattr(form, key)) for key in self.form_fields],
         )
         self._append_claim(
-            flow, raw_ref, due=True, event_ms=_event_ms(flow), trade_no=trade_no, currency=currency, total=total, pay=pay,
-            written_off=written_off, company_paid=company_paid, originals=originals, sha=_digest(content),
+            flow,
+            raw_ref,
+            due=True,
+            event_ms=_event_ms(flow),
+            trade_no=trade_no,
+            currency=currency,
+            total=total,
+            pay=pay,
+            written_off=written_off,
+            company_paid=company_paid,
+            originals=originals,
+            sha=_digest(content),
         )
 
     def _add_lines(self, form: Any, claim: int) -> int:
@@ -343,8 +395,17 @@ class _Rows:
             links = line.linkDetailEntities or ()
             self.lines.append(
                 (
-                    claim, line_no, line.detailId or f"#{line_no}", detail.feeTypeId or "", amount, currency, foreign,
-                    foreign_currency, rate, _fee_ms(line, where), next((link.expenseLink for link in links if link.expenseLink), ""),
+                    claim,
+                    line_no,
+                    line.detailId or f"#{line_no}",
+                    detail.feeTypeId or "",
+                    amount,
+                    currency,
+                    foreign,
+                    foreign_currency,
+                    rate,
+                    _fee_ms(line, where),
+                    next((link.expenseLink for link in links if link.expenseLink), ""),
                     *(_text(getattr(line, key)) for key in self.line_fields),
                 )
             )
@@ -360,9 +421,7 @@ class _Rows:
             if share is None or share.apportionMoney is None:
                 raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}].apportionMoney is missing")
             money, _ = _money(share.apportionMoney, f"{where}.apportions[{share_no}]", currency)
-            self.shares.append(
-                (line, share_no, share.apportionId or f"#{share_no}", money, *(_text(getattr(share, key)) for key in self.share_fields))
-            )
+            self.shares.append((line, share_no, share.apportionId or f"#{share_no}", money, *(_text(getattr(share, key)) for key in self.share_fields)))
 
     def _add_invoices(self, line: Any, at: int, where: str, currency: str) -> int:
         form = line.invoiceForm
@@ -370,8 +429,16 @@ class _Rows:
         for number, use in enumerate(uses):
             place = f"{where}.invoices[{number}]"
             self.invoices.append(
-                (at, number, use.invoiceId or "", _optional(use.taxAmount, f"{place}.taxAmount", currency), _rate_text(use.taxRate),
-                 _optional(use.approveAmount, f"{place}.approveAmount", currency), _count(use.itemIds), " ".join(use.itemIds or ()))
+                (
+                    at,
+                    number,
+                    use.invoiceId or "",
+                    _optional(use.taxAmount, f"{place}.taxAmount", currency),
+                    _rate_text(use.taxRate),
+                    _optional(use.approveAmount, f"{place}.approveAmount", currency),
+                    _count(use.itemIds),
+                    " ".join(use.itemIds or ()),
+                )
             )
         if not uses and line.taxAmount is not None:  # tax on the detail itself, seen in newer tenants
             self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0, ""))
@@ -398,7 +465,20 @@ class _Rows:
             trade = row_trade or ("" if len(plan) > 1 else _trade_no(logs))
             content = (form.code, payee, amount, foreign_minor, foreign_currency, paid // 1000, form.paymentAccountId)
             self.payees.append(
-                (claim, number, payee, amount, foreign_minor, foreign_currency, rate, paid, trade, returned.get(trade, NO_INSTANT), planned or number == len(plan), _digest(content))
+                (
+                    claim,
+                    number,
+                    payee,
+                    amount,
+                    foreign_minor,
+                    foreign_currency,
+                    rate,
+                    paid,
+                    trade,
+                    returned.get(trade, NO_INSTANT),
+                    planned or number == len(plan),
+                    _digest(content),
+                )
             )
         return payable
 

@@ -68,7 +68,9 @@ def _known_kind(use: InvoiceUse, invoice: Invoice, rules: VatRules, answer: VatA
         answer.findings.append(("VAT_FLAG", f"invoice {invoice.id}: {rule.flag}"))
     if rule is None or rule.method == "none":
         if use.tax_minor not in (NO_AMOUNT, 0):
-            answer.findings.append(("VAT_NOT_ELIGIBLE", f"Hesi names {use.tax_minor} minor units deductible, but invoice kind {invoice.kind} carries no deductible tax"))
+            answer.findings.append(
+                ("VAT_NOT_ELIGIBLE", f"Hesi names {use.tax_minor} minor units deductible, but invoice kind {invoice.kind} carries no deductible tax")
+            )
         return 0
     tax = listed_tax(use, invoice, rule)
     # A detail that uses some of the items is approved below the face without anything being refused.

@@ -66,13 +66,13 @@ def money(world: World, name: str) -> str:
     original = tenant.store.body(tenant.seq(claim)).decode()
     flow = tenant.flow(claim)
     flow["form"]["expenseMoney"]["standard"] = flow["form"]["details"][0]["feeTypeForm"]["amount"]["standard"] = "@@"
-    tenant.override(claim, mutations.spelled(flow).replace('"@@"', mutations.MONEY[name]))
+    mutations.serve(tenant, claim, mutations.spelled(flow), lambda text: text.replace('"@@"', mutations.MONEY[name]))
     ended = world.run()
     assert ended.well, ended.told
     assert world.count(f"SELECT count(*) FROM voucher WHERE claim_id = '{claim}'") == 0, "a wrong amount was posted"  # noqa: S608
     rules = world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}' OR claim_id LIKE 'unreadable:%'")  # noqa: S608
     fired(rules, "the reject")
-    tenant.override(claim, original)
+    mutations.repair(tenant, claim, original)
     world.note(ended)
     world.disturbed = True
     return f"rejected as {rules[0][0]}, the others posted"
@@ -180,11 +180,11 @@ def rates(world: World, rate: str | None) -> str:
     flow = json.loads(original)
     changed = _spoil_rates(flow, rate)
     fired(changed, "the rate")
-    tenant.override(claim, mutations.spelled(flow))
+    mutations.serve(tenant, claim, mutations.spelled(flow))
     ended = world.note(world.run())
     assert ended.well, ended.told
     rules = [row[0] for row in world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}'")]  # noqa: S608
-    tenant.override(claim, original)
+    mutations.repair(tenant, claim, original)
     world.disturbed = True
     return f"{f'rejected as {rules[0]}' if rules else 'posted in the base currency as Hesi states it'}; never at rate 1"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,22 @@ def victim(tenant: Tenant) -> str:
             if len(form["details"]) > 1 and not form.get("voucherNo"):
                 return head.id
     raise LookupError("no plain claim in this tenant")
+
+
+def serve(tenant: Tenant, claim: str, text: str, broken: Callable[[str], str] = str) -> None:
+    """Has the sandbox send this text for a claim from now on, with the updateTime the list sorts it by."""
+    before = tenant.store.heads[tenant.seq(claim)].updated
+    at = tenant.clock.advance(1000)
+    tenant.override(claim, broken(re.sub(rf'"updateTime":{before}\b', f'"updateTime":{at}', text)))
+    after = tenant.store.heads[tenant.seq(claim)].updated
+    if after != at:
+        raise LookupError(f"expected the change at {at}, found {after}")
+
+
+def repair(tenant: Tenant, claim: str, original: str) -> None:
+    """Has the sandbox send what it sent before."""
+    now = tenant.store.heads[tenant.seq(claim)].updated
+    serve(tenant, claim, spelled({**json.loads(original), "updateTime": now}))
 
 
 def spelled(flow: Flow) -> str:
@@ -81,7 +98,7 @@ SHAPES: dict[str, Shape] = {
     "details null": _at("form", "details", value=None),
     "details empty": _at("form", "details", value=[]),
     "details an object": _at("form", "details", value={}),
-    "line null": _at("form", "details", 0, value=None) if False else _at("form", "details", value=lambda lines: [None, *lines[1:]]),
+    "line null": _at("form", "details", value=lambda lines: [None, *lines[1:]]),
     "line repeated": _at("form", "details", value=lambda lines: [*lines, lines[0]]),
     "line missing": _at("form", "details", value=lambda lines: lines[1:]),
     "fee type missing": _at("form", "details", 0, "feeTypeId"),

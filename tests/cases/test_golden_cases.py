@@ -69,14 +69,18 @@ def detail_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     fx = raw.get("fx")
     amount = money(raw["amount"], foreign=fx["foreign"], code=fx["cur"], rate=fx["rate"]) if fx else money(raw["amount"])
     return detail(
-        amount, fee=FEES[raw["fee"]], department=raw.get("dept", "D20"), day=raw.get("feeDate", "2026-03-05"), id=raw["id"],
+        amount,
+        fee=FEES[raw["fee"]],
+        department=raw.get("dept", "D20"),
+        day=raw.get("feeDate", "2026-03-05"),
+        id=raw["id"],
         shares=[share(item["money"], item["dept"], project=item.get("proj", "")) for item in raw.get("apportions", ())],
         invoices=[invoice_use(item) for item in raw.get("invoices", ())],
     )
 
 
 def payee_of(text: str) -> str:
-    return f"pay-{text.split()[0]}"
+    return f"pay-{text.split(maxsplit=1)[0]}"
 
 
 def write_offs(form: Mapping[str, Any]) -> list[dict[str, str]] | None:
@@ -86,11 +90,21 @@ def write_offs(form: Mapping[str, Any]) -> list[dict[str, str]] | None:
 
 def plan_of(form: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     rows = form.get("payPlan")
-    return [
-        {"dataLinkForm": {"E_system_支付计划_支付金额": money(row["money"]), "E_system_支付计划_收款信息": payee_of(row["payee"]),
-                          "E_system_支付计划_支付时间": ms(row["paid"]), "E_system_支付计划_支付流水号": row["trade"]}}
-        for row in rows
-    ] if rows else None
+    return (
+        [
+            {
+                "dataLinkForm": {
+                    "E_system_支付计划_支付金额": money(row["money"]),
+                    "E_system_支付计划_收款信息": payee_of(row["payee"]),
+                    "E_system_支付计划_支付时间": ms(row["paid"]),
+                    "E_system_支付计划_支付流水号": row["trade"],
+                }
+            }
+            for row in rows
+        ]
+        if rows
+        else None
+    )
 
 
 def claim_of(form: Mapping[str, Any], details: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -101,9 +115,18 @@ def claim_of(form: Mapping[str, Any], details: list[Mapping[str, Any]]) -> dict[
     if "platform" in form:
         extra["u_商旅平台"] = payee_of(form["platform"])
     return expense(
-        form["expenseMoney"], details=[detail_of(item) for item in details], pay=form.get("payMoney", form["expenseMoney"]),
-        written_off=form.get("writtenOffMoney", "0.00"), company_paid=form.get("companyRealPay", "0.00"), id=form["code"], code=form["code"],
-        state=form.get("state", "paid"), submitter=form["submitter"], approved=form["flowEndTime"], paid=paid, **extra,
+        form["expenseMoney"],
+        details=[detail_of(item) for item in details],
+        pay=form.get("payMoney", form["expenseMoney"]),
+        written_off=form.get("writtenOffMoney", "0.00"),
+        company_paid=form.get("companyRealPay", "0.00"),
+        id=form["code"],
+        code=form["code"],
+        state=form.get("state", "paid"),
+        submitter=form["submitter"],
+        approved=form["flowEndTime"],
+        paid=paid,
+        **extra,
     )
 
 
@@ -111,16 +134,48 @@ def other_flows(source: Mapping[str, Any], variant: str) -> list[dict[str, Any]]
     flows = []
     if "loan" in source:
         loan = source["loan"]
-        flows.append(flow(id=loan["code"], code=loan["code"], form_type="loan", submitter=loan["submitter"], approved=loan["payDate"], paid=loan["payDate"],
-                          loanMoney=money(loan["loanMoney"]), payMoney=money(loan["loanMoney"])))
+        flows.append(
+            flow(
+                id=loan["code"],
+                code=loan["code"],
+                form_type="loan",
+                submitter=loan["submitter"],
+                approved=loan["payDate"],
+                paid=loan["payDate"],
+                loanMoney=money(loan["loanMoney"]),
+                payMoney=money(loan["loanMoney"]),
+            )
+        )
     if "receipt" in source:
         receipt = source["receipt"]
-        flows.append(flow(id=receipt["code"], code=receipt["code"], form_type="receipt", submitter=receipt["submitter"], approved=receipt["date"], paid=None,
-                          receiptDate=ms(receipt["date"]), receiptMoney=money(receipt["receiptMoney"]), writtenOffRecords=write_offs(receipt), paymentAccountId=f"{CORP}:BANK-CNY-01"))
+        flows.append(
+            flow(
+                id=receipt["code"],
+                code=receipt["code"],
+                form_type="receipt",
+                submitter=receipt["submitter"],
+                approved=receipt["date"],
+                paid=None,
+                receiptDate=ms(receipt["date"]),
+                receiptMoney=money(receipt["receiptMoney"]),
+                writtenOffRecords=write_offs(receipt),
+                paymentAccountId=f"{CORP}:BANK-CNY-01",
+            )
+        )
     if "bill" in source and variant == "a":
         bill = source["bill"]
-        flows.append(flow(id=bill["code"], code=bill["code"], form_type="payment", approved=bill["payDate"], paid=bill["payDate"], title="商旅平台6月账单",
-                          payMoney=money(bill["payMoney"]), payeeId=payee_of(bill["payee"])))
+        flows.append(
+            flow(
+                id=bill["code"],
+                code=bill["code"],
+                form_type="payment",
+                approved=bill["payDate"],
+                paid=bill["payDate"],
+                title="商旅平台6月账单",
+                payMoney=money(bill["payMoney"]),
+                payeeId=payee_of(bill["payee"]),
+            )
+        )
     return flows
 
 
@@ -148,19 +203,32 @@ def run(case: str, variant: str) -> tuple[MappedClaims, dict[str, Any], tuple[An
     lists = reference(
         invoices=[invoice_of(raw) for item in details for raw in item.get("invoices", ())],
         loan_owners={record["loan"]: f"{CORP}:{record['owner']}" for record in records},
-        payees=[Payee(payee_of(form["payee"]), "某供应商", "CORPORATION", "", {"u_供应商编码": form["payee"].split()[0]})] if "CORPORATION" in form.get("payee", "") else (),
+        payees=[Payee(payee_of(form["payee"]), "某供应商", "CORPORATION", "", {"u_供应商编码": form["payee"].split()[0]})]
+        if "CORPORATION" in form.get("payee", "")
+        else (),
     )
-    mapped = map_flows([*other_flows(source, variant), claim_of(form, details)], mappings=with_periods(demo_mappings(), case, variant, options), lists=lists,
-                       run_day="2026-09-03" if case == "G11" else "2026-12-31")
+    mapped = map_flows(
+        [*other_flows(source, variant), claim_of(form, details)],
+        mappings=with_periods(demo_mappings(), case, variant, options),
+        lists=lists,
+        run_day="2026-09-03" if case == "G11" else "2026-12-31",
+    )
     return mapped, source, tuple(tables)
 
 
 def header_row(voucher: Any) -> dict[str, str]:
     day, original = day_of(voucher.voucher_day), day_of(voucher.original_day)
-    assert day and original
+    assert day
+    assert original
     return {
-        "company": voucher.company_code, "kind": voucher.entry_kind, "part": str(voucher.part_no), "rev": str(voucher.revision), "date": str(day),
-        "period": f"{voucher.fiscal_year}-{voucher.fiscal_period:02d}", "attach": str(voucher.attachment_count), "summary": voucher.summary,
+        "company": voucher.company_code,
+        "kind": voucher.entry_kind,
+        "part": str(voucher.part_no),
+        "rev": str(voucher.revision),
+        "date": str(day),
+        "period": f"{voucher.fiscal_year}-{voucher.fiscal_period:02d}",
+        "attach": str(voucher.attachment_count),
+        "summary": voucher.summary,
     }
 
 
@@ -174,9 +242,16 @@ def line_rows(mapped: MappedClaims, entry_no: int) -> list[dict[str, str]]:
         if line.tax_rate:
             texts.append(f"tax={line.tax_rate}")
         rows.append(
-            {"line": str(line.line_no), "account": line.account_code, "dimensions": ";".join(sorted(texts)), "currency": line.currency,
-             "amount_fc": to_text(line.amount_fc_minor, line.currency) if line.fx_rate else "", "fx_rate": line.fx_rate,
-             "debit": to_text(line.debit_minor, "CNY") if line.debit_minor else "", "credit": to_text(line.credit_minor, "CNY") if line.credit_minor else ""}
+            {
+                "line": str(line.line_no),
+                "account": line.account_code,
+                "dimensions": ";".join(sorted(texts)),
+                "currency": line.currency,
+                "amount_fc": to_text(line.amount_fc_minor, line.currency) if line.fx_rate else "",
+                "fx_rate": line.fx_rate,
+                "debit": to_text(line.debit_minor, "CNY") if line.debit_minor else "",
+                "credit": to_text(line.credit_minor, "CNY") if line.credit_minor else "",
+            }
         )
     return rows
 

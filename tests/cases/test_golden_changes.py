@@ -32,8 +32,17 @@ def closed(period: str, on: str) -> Mappings:
 
 def claim(code: str, amount: str, tax: str, inv: str, *, approved: str, paid: str | None = None, changed: str | None = None, **rest: Any) -> dict[str, Any]:
     use = {"invoiceId": inv, "taxAmount": money(tax), "taxRate": "6", "itemIds": []}
-    return expense(amount, details=[detail(amount, department="D10", invoices=[use])], id=code, code=code, approved=approved, paid=paid, state="paid",
-                   updated=ms(changed or approved), **rest)
+    return expense(
+        amount,
+        details=[detail(amount, department="D10", invoices=[use])],
+        id=code,
+        code=code,
+        approved=approved,
+        paid=paid,
+        state="paid",
+        updated=ms(changed or approved),
+        **rest,
+    )
 
 
 def lists() -> Any:
@@ -42,8 +51,14 @@ def lists() -> Any:
 
 def shown(voucher: dict[str, Any]) -> dict[str, str]:
     return {
-        "company": voucher["company_code"], "kind": voucher["entry_kind"], "part": str(voucher["part_no"]), "rev": str(voucher["revision"]), "date": str(voucher["voucher_date"]),
-        "period": f"{voucher['fiscal_year']}-{voucher['fiscal_period']:02d}", "attach": str(voucher["attachment_count"]), "summary": voucher["summary"],
+        "company": voucher["company_code"],
+        "kind": voucher["entry_kind"],
+        "part": str(voucher["part_no"]),
+        "rev": str(voucher["revision"]),
+        "date": str(voucher["voucher_date"]),
+        "period": f"{voucher['fiscal_year']}-{voucher['fiscal_period']:02d}",
+        "attach": str(voucher["attachment_count"]),
+        "summary": voucher["summary"],
     }
 
 
@@ -54,7 +69,9 @@ def shown_lines(voucher: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         texts = [f"{short[kind]}={code}" for kind, code in line["dims"].items()]
         if line["tax_rate"] is not None:
             texts.append(f"tax={line['tax_rate'].normalize():f}")
-        rows.append((line["account_code"], ";".join(sorted(texts)), f"{line['debit']:.2f}" if line["debit"] else "", f"{line['credit']:.2f}" if line["credit"] else ""))
+        rows.append(
+            (line["account_code"], ";".join(sorted(texts)), f"{line['debit']:.2f}" if line["debit"] else "", f"{line['credit']:.2f}" if line["credit"] else "")
+        )
     return rows
 
 
@@ -136,11 +153,23 @@ def test_propose_only_lists_the_change(ledger: SmallLedger) -> None:
 
 
 def returned(code: str, *, again: bool = False) -> dict[str, Any]:
-    flow = expense("500.00", details=[detail("500.00", fee="OFFICE", department="D10", invoices=[{"invoiceId": "X3", "taxAmount": money("0.00"), "itemIds": []}])], id=code, code=code,
-                   approved="2026-06-08", paid="2026-06-10", updated=ms("2026-06-12"))
+    flow = expense(
+        "500.00",
+        details=[detail("500.00", fee="OFFICE", department="D10", invoices=[{"invoiceId": "X3", "taxAmount": money("0.00"), "itemIds": []}])],
+        id=code,
+        code=code,
+        approved="2026-06-08",
+        paid="2026-06-10",
+        updated=ms("2026-06-12"),
+    )
     flow["logs"] = [
         {"action": "freeflow.pay", "state": "paid", "time": ms("2026-06-10"), "attributes": {"channelTradeNo": "T10", "failureReason": ""}},
-        {"action": "freeflow.paying", "state": "paying", "time": ms("2026-06-12"), "attributes": {"channelTradeNo": "T10", "failureReason": "账号户名不符，银行退票"}},
+        {
+            "action": "freeflow.paying",
+            "state": "paying",
+            "time": ms("2026-06-12"),
+            "attributes": {"channelTradeNo": "T10", "failureReason": "账号户名不符，银行退票"},
+        },
     ]
     if again:
         flow["logs"].append({"action": "freeflow.pay", "state": "paid", "time": ms("2026-06-16"), "attributes": {"channelTradeNo": "T16"}})
@@ -155,7 +184,11 @@ def test_a_payment_returned_by_the_bank_is_a_red_payment_voucher_and_paying_agai
     ledger.run([returned("B26060012")], day="2026-06-13", lists=reference())
     compare(ledger, "G12", ["v1", "v2", "v3"])
     ledger.run([returned("B26060012", again=True)], day="2026-06-17", lists=reference())
-    parts = [(voucher["entry_kind"], voucher["part_no"], voucher["revision"], str(voucher["voucher_date"])) for voucher in ledger.vouchers() if voucher["entry_kind"] == "PAYMENT"]
+    parts = [
+        (voucher["entry_kind"], voucher["part_no"], voucher["revision"], str(voucher["voucher_date"]))
+        for voucher in ledger.vouchers()
+        if voucher["entry_kind"] == "PAYMENT"
+    ]
     assert parts == [("PAYMENT", 1, 0, "2026-06-10"), ("PAYMENT", 1, 1, "2026-06-12"), ("PAYMENT", 2, 0, "2026-06-16")]
     assert ledger.balance("2241.01") == 0
     assert ledger.balance("1002.01") == Decimal("-500.00")
@@ -165,4 +198,7 @@ def test_a_payment_from_another_company_is_held_until_intercompany_vouchers_exis
     flow = returned("B26060012", again=True)
     flow["form"]["paymentAccountId"] = "corp:BANK-CNY-02"
     mapped = ledger.run([flow], day="2026-06-17", lists=reference())
-    assert {(row.entry_kind, row.disposition, row.rule) for row in mapped.rejects.itertuples()} <= {("PAYMENT", "held", "INTERCOMPANY"), ("PAYMENT", "rejected", "BANK_UNMAPPED")}
+    assert {(row.entry_kind, row.disposition, row.rule) for row in mapped.rejects.itertuples()} <= {
+        ("PAYMENT", "held", "INTERCOMPANY"),
+        ("PAYMENT", "rejected", "BANK_UNMAPPED"),
+    }

@@ -49,7 +49,8 @@ class Chunk:
         amount = entry["amount_minor"]
         self._rows["vouchers"].append(
             {name: entry[name] for name in ("entry_no", "claim_id", "claim_code", "entry_kind", "company_code", "part_no", "claim_version", "source_sha256")}
-            | {"book_code": "B1", "revision": 0, "reverses_revision": -1, "voucher_word": "记", "voucher_day": day_number(day), "original_day": entry["event_day"],
+            | {"book_code": "B1", "revision": 0, "reverses_revision": -1, "voucher_word": "记", "voucher_day": day_number(day),
+               "original_day": entry["event_day"],
                "fiscal_year": day.year, "fiscal_period": day.month, "attachment_count": 2, "maker": "hesi-erp", "summary": told,
                "base_currency": entry["currency"], "total_minor": amount}
         )  # fmt: skip
@@ -81,9 +82,7 @@ class Chunk:
 
     def build(self) -> PostingChunk:
         """The chunk."""
-        return PostingChunk(
-            **{name: _frame(frames.SPECS[name], self._rows[name]) for name in PostingChunk.__dataclass_fields__}
-        )
+        return PostingChunk(**{name: _frame(frames.SPECS[name], self._rows[name]) for name in PostingChunk.__dataclass_fields__})
 
     def _line(self, entry_no: int, line_no: int, summary: str, currency: str, line: dict[str, Any]) -> None:
         row = {

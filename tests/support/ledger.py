@@ -35,7 +35,9 @@ class SmallLedger:
     def close(self) -> None:
         self.sink.close()
 
-    def run(self, flows: Sequence[Mapping[str, Any]], *, day: str, lists: Reference | None = None, mappings: Mappings | None = None, propose: bool = False) -> MappedClaims:
+    def run(
+        self, flows: Sequence[Mapping[str, Any]], *, day: str, lists: Reference | None = None, mappings: Mappings | None = None, propose: bool = False
+    ) -> MappedClaims:
         """Posts what these flows give rise to and returns the decided frames."""
         self.runs += 1
         mappings = mappings or self.mappings
@@ -76,7 +78,8 @@ class SmallLedger:
         for head in heads:
             head["lines"] = [
                 {**line, "dims": {item["dim_type"]: item["dim_code"] for item in dims if key(item) == key(line) and item["line_no"] == line["line_no"]}}
-                for line in lines if key(line) == key(head)
+                for line in lines
+                if key(line) == key(head)
             ]
         return sorted(heads, key=lambda row: (int(row["batch_id"].rpartition("-")[2]), row["entry_kind"], row["part_no"], row["revision"]))
 

@@ -149,7 +149,7 @@ def test_an_edited_claim_comes_again_with_its_greater_time_only(hesi: Any, clien
     for n in range(150):
         hesi.add(f"c{n:03}", T0 + n * 1000)
     edits = iter([lambda: hesi.claims["c000"].update(updateTime=T0 + 500_000)])
-    hesi.after_page = lambda: next(edits, lambda: None)()
+    hesi.after_page = lambda: next(edits, lambda: None)()  # noqa: PLW0108 - the next edit, page by page
     assert [time for claim, time in read(client) if claim == "c000"] == [T0, T0 + 500_000]
 
 
