@@ -88,10 +88,12 @@ class World:
         tenant = self.hesi.tenant
         flows: list[dict[str, Any]] = []
         for head in tenant.store.heads:
+            indexed = {"id": head.id, "formType": head.form_type, "state": head.state, "active": head.active, "updateTime": head.updated, "form": {}}
             try:
-                flows.append(tenant.store.flow(head.seq))
+                flow = tenant.store.flow(head.seq)
             except ValueError:  # its bytes are no JSON: the index still knows what it is
-                flows.append({"id": head.id, "formType": head.form_type, "state": head.state, "active": head.active, "updateTime": head.updated, "form": {}})
+                flow = indexed
+            flows.append(flow if isinstance(flow, dict) and "id" in flow else indexed)
         tokens = {request.query["accessToken"] for request in self.hesi.requests if request.query.get("accessToken")}
         secrets = {self.hesi.app_security, DSN_PASSWORD, self.settings["HESI_ERP_SIGNING_KEY"], *tokens}
         return oracle.Evidence(self.erp, flows, self.home, sorted(self.folder.glob("output-*.txt")), secrets, self.closed)

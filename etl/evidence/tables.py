@@ -101,7 +101,7 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) and not _is_number(value) else value
+        return f"'{value}" if value.lstrip(_BLANKS).startswith(_FORMULA) and not _is_number(value) else value
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -31,7 +31,7 @@ def cases() -> Iterator[Case]:
         for name in mutations.MONEY:
             yield Case("domain", "money as text", name, seed, partial(money, name=name))
         for name in RARE:
-            yield Case("domain", "rare characters", name, seed, partial(rare, text=RARE[name]))
+            yield Case("domain", "rare characters", name, seed, partial(rare, text=RARE[name]), compare=False)
     for name in BROKEN:
         yield Case("domain", "broken mapping", name, 1, partial(broken_mapping, name=name))
     for seed in (1, 2, 3):
@@ -39,7 +39,7 @@ def cases() -> Iterator[Case]:
             yield Case("domain", "mapping edited mid-run", f"before {step}", seed, partial(edited, step=step, what="mappings"))
             yield Case("domain", "suite edited mid-run", f"before {step}", seed, partial(edited, step=step, what="expectations"))
             yield Case("domain", "suite removed mid-run", f"before {step}", seed, partial(removed, step=step))
-        for step in STEPS[:3]:
+        for step in STEPS[:2]:
             yield Case("domain", "period closed mid-run", f"before {step}", seed, partial(period_closed, step=step), compare=False)
         yield Case("domain", "budgets still calculating", "in Hesi", seed, calculating)
         yield Case("domain", "rates missing or inverted", "foreign lines", seed, partial(rates, rate=None))
@@ -82,16 +82,16 @@ def rare(world: World, text: str) -> str:
     """A title with rare characters comes out as it went in, or the claim is named."""
     tenant = world.hesi.tenant
     claim = mutations.victim(tenant)
-    before = tenant.flow(claim)["form"].get("title")
     tenant.edit(claim, {"form.title": text})
     ended = world.note(world.run())
     assert ended.well, ended.told
     summaries = [str(row[0]) for row in world.erp.rows(f"SELECT summary FROM voucher WHERE claim_id = '{claim}'")]  # noqa: S608
     refused = world.erp.rows(f"SELECT rule FROM claim_reject WHERE claim_id = '{claim}'")  # noqa: S608
     fired(summaries or refused, "the claim")
-    tenant.edit(claim, {"form.title": before})
+    kept = " ".join(text.split())[:60]
+    assert refused or all(kept in summary for summary in summaries), f"{text[:60]!r} became {summaries[0]!r}"
     world.disturbed = True
-    return f"{'posted' if summaries else 'rejected'}, the others untouched"
+    return "posted with the text as it was" if summaries else f"rejected as {refused[0][0]}"
 
 
 def broken_mapping(world: World, name: str) -> str:
@@ -151,8 +151,8 @@ def period_closed(world: World, step: str) -> str:
     run = world.start()
     run.until(f"before {step}")
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('policy: {"*": next_open}', 'policy: {"*": next_open}\n  closed: [2026-09]', 1), encoding="utf-8")
-    fired("closed: [2026-09]" in path.read_text(encoding="utf-8"), "the closing")
+    path.write_text(text.replace('policy: {"*": next_open}', 'policy: {"*": next_open}\n  closed:\n    - {period: "2026-09", closed_on: 2026-10-01}', 1), encoding="utf-8")
+    fired("closed_on" in path.read_text(encoding="utf-8"), "the closing")
     run.go()
     ended = world.note(run.end())
     assert not ended.well, ended.told
@@ -173,13 +173,12 @@ def calculating(world: World) -> str:
 def rates(world: World, rate: str | None) -> str:
     """The exchange rate of every foreign amount of one claim is missing or upside down."""
     tenant = world.hesi.tenant
-    claim = next((head.id for head in tenant.store.heads if '"foreign"' in tenant.store.body(head.seq).decode("utf-8", "replace") and head.state == "paid"
-                  and head.form_type == "expense" and head.active and head.id not in tenant.defects), "")  # fmt: skip
+    found = ((head.id, tenant.store.body(head.seq).decode()) for head in tenant.store.heads
+             if (head.form_type, head.state, head.active) == ("expense", "paid", True) and head.id not in tenant.defects)  # fmt: skip
+    claim, original = next(((name, text) for name, text in found if _spoil_rates(json.loads(text), rate)), ("", "{}"))
     fired(claim, "a claim in foreign currency")
-    original = tenant.store.body(tenant.seq(claim)).decode()
     flow = json.loads(original)
-    changed = _spoil_rates(flow, rate)
-    fired(changed, "the rate")
+    _spoil_rates(flow, rate)
     mutations.serve(tenant, claim, mutations.spelled(flow))
     ended = world.note(world.run())
     assert ended.well, ended.told

@@ -36,9 +36,15 @@ def serve(tenant: Tenant, claim: str, text: str, broken: Callable[[str], str] = 
 
 
 def repair(tenant: Tenant, claim: str, original: str) -> None:
-    """Has the sandbox send what it sent before."""
-    now = tenant.store.heads[tenant.seq(claim)].updated
-    serve(tenant, claim, spelled({**json.loads(original), "updateTime": now}))
+    """Has the sandbox send what it sent before, with the voucher number that was written meanwhile."""
+    repaired = {**json.loads(original), "updateTime": tenant.store.heads[tenant.seq(claim)].updated}
+    try:
+        form = tenant.flow(claim)["form"]
+    except (ValueError, KeyError, TypeError):  # what stands there now has no form
+        form = None
+    if isinstance(form, dict):
+        repaired["form"] |= {name: form[name] for name in ("voucherNo", "voucherStatus", "voucherCreateTime") if name in form}
+    serve(tenant, claim, spelled(repaired))
 
 
 def spelled(flow: Flow) -> str:
