@@ -21,6 +21,9 @@ from etl.redaction import redact
 SUPPORTED = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}
 _BUSY = re.compile(r"database is locked|LockNotAvailable|lock timeout|lock request time out", re.IGNORECASE)
 _IMMEDIATE = "hesi_erp_immediate"
+# A run sums up whole tables, one question at a time: room to sort and join in memory, no helpers beside it, no compiling of
+# statements that are asked once (measured at 100,000 claims: half the server's time for the run report).
+_FRUGAL = "SET work_mem = '64MB'; SET max_parallel_workers_per_gather = 0; SET jit = off"
 
 
 def open_engine(url: str, *, lock_wait_seconds: int = 60) -> Engine:
@@ -69,17 +72,17 @@ def _prepare_connections(engine: Engine, backend: str, lock_wait_seconds: int) -
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return
-    timeout = {
-        "postgresql": f"SET lock_timeout = '{lock_wait_seconds}s'",
+    settings = {
+        "postgresql": f"SET lock_timeout = '{lock_wait_seconds}s'; {_FRUGAL}",
         "mssql": f"SET LOCK_TIMEOUT {lock_wait_seconds * 1000}",
     }[backend]
 
-    def limit_waiting(connection: Any, _: Any) -> None:
+    def prepare(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(timeout)
+            cursor.execute(settings)
         connection.commit()
 
-    event.listen(engine, "connect", limit_waiting)
+    event.listen(engine, "connect", prepare)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO, Self
 
 from etl.money import exponent
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_BLANKS = " \u00a0\u3000"
 
 
 @dataclass(frozen=True)

@@ -174,14 +174,15 @@ def map_chunks(run: Run) -> Counted:
 def _revised(run: Run, mapped: MappedClaims, context: MappingContext, next_entry: int) -> MappedClaims:
     """The chunk with reversals and new revisions where something posted changed; revisions go on counting where a key was used before."""
     entries = mapped.entries
-    moved = entries[entries["disposition"].isin(["drift", "returned"])] if context.revise else entries.iloc[:0]
-    again = entries[(entries["disposition"] == "ready") & entries["claim_id"].isin([key[0] for key, found in context.known.items() if found.state != "posted"])]
-    if moved.empty and again.empty:
+    touched = entries.loc[entries["disposition"].isin(["ready", "drift", "returned"]), ["claim_id", "disposition"]]
+    if touched.empty:
         return mapped
-    claim_ids = sorted({*moved["claim_id"], *again["claim_id"]})
-    last = run.read(last_revisions, claim_ids)
-    if not moved.empty:
-        posted = [PostedVoucher(header, lines) for header, lines in run.read(live_vouchers, sorted(set(moved["claim_id"])))]
+    last = run.read(last_revisions, sorted(set(touched["claim_id"])))
+    # What posts again or is paid after a revision may leave a reclassification or a correction behind.
+    revised = {key[0] for key, revision in last.items() if revision > 0 or key[1] in {"CORRECTION", "RECLASS"}}
+    moved = revised | set(touched.loc[touched["disposition"] != "ready", "claim_id"])
+    if context.revise and moved:
+        posted = [PostedVoucher(header, lines) for header, lines in run.read(live_vouchers, sorted(moved))]
         mapped = revise(mapped, posted, last, {rules.mapping.company.code: rules for rules in company_rules(context)}, next_entry=next_entry)
     return continue_revisions(mapped, last)
 

@@ -279,7 +279,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRule
     if context.revise:  # the new version of a posted accrual is mapped like any other; etl.steps.revise decides what becomes of it
         ready = ready | ((entries["disposition"].to_numpy() == "drift") & (kind == "EXPENSE"))
     _hold_other_currencies(entries, ready, rules, failures)
-    _hold_foreign_numbers(entries, ready, failures)
+    _hold_foreign_numbers(entries, ready & (entries["disposition"].to_numpy() == "ready"), failures)
     entries = _posting_days(entries, ready, rules, failures)
     book = LineBook(rules)
     accruals = book_accruals(
@@ -519,7 +519,7 @@ def _reject_unmapped(staged: StagedClaims, company_of: Array, values: Array, con
                 row["raw_ref"],
             )
         )
-        if disposition == "rejected":
+        if disposition == "rejected" or (context.revise and posted and kind == "EXPENSE"):
             rejects.append(
                 (
                     row["claim_id"],

@@ -189,3 +189,27 @@ def test_with_propose_a_change_is_only_listed_until_it_ties_again(tenant: Tenant
     tenant.set_amount(changed, f"{posted:.2f}")
     tenant.run(reversals="propose")
     assert tenant.state(changed) == ("posted", None)
+
+
+def test_a_paid_claim_voided_and_approved_again_leaves_nothing_receivable(tenant: Tenant) -> None:
+    claim = tenant.plain("paid")[0]
+    tenant.hesi.tenant.nullify(claim)
+    tenant.run()
+    receivable = "SELECT status FROM voucher WHERE claim_id = ? AND entry_kind = 'RECLASS' AND reverses_revision IS NULL"
+    assert tenant.ask(receivable, claim) == [("POSTED",)]
+    tenant.hesi.tenant.edit(claim, {"state": "paid"})
+    tenant.run()
+    assert (tenant.vouchers(claim), tenant.ask(receivable, claim)) == (REVISED, [("REVERSED",)])
+
+
+def test_a_claim_deleted_after_its_changed_version_was_rejected_goes_on_counting_revisions(tenant: Tenant) -> None:
+    claim = tenant.plain("paying")[0]
+    fee, amount = "form.details.0.feeTypeId", "form.expenseMoney.standard"
+    flow = tenant.hesi.tenant.flow(claim)["form"]
+    tenant.hesi.tenant.edit(claim, {fee: "nobody", amount: flow["expenseMoney"]["standard"]})
+    tenant.run()
+    tenant.hesi.tenant.delete(claim)
+    tenant.run()
+    tenant.hesi.tenant.edit(claim, {fee: flow["details"][0]["feeTypeId"], "active": True})
+    tenant.run()
+    assert (tenant.vouchers(claim), tenant.state(claim)) == (REVISED, ("posted", None))
