@@ -8,7 +8,7 @@ RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: install ## Claims of a sandbox tenant become posted vouchers in ./.demo, by the real Airflow DAG
@@ -46,6 +46,14 @@ dags: setup ## Imports, house rules, task graphs and test runs of all DAGs
 bench: setup ## CPU, wall time and memory of every stage; CLAIMS=100000 for the large run
 	@exec $(BIN)/python -m benchmarks $(if $(CLAIMS),--claims $(CLAIMS))
 
+.PHONY: faults
+faults: setup ## Break real runs on purpose, some cases of every fault (under five minutes)
+	@exec $(BIN)/python -m faults --slice
+
+.PHONY: faults-full
+faults-full: setup ## Every fault case (about an hour; goes on where it stopped) and docs/reliability.md
+	@exec $(BIN)/python -m faults --full
+
 .PHONY: docs
 docs: install ## Write the generated pages and editor schemas again
 	@$(BIN)/python -m etl.config.generate
@@ -65,5 +73,5 @@ down: ## Stop the containers; their volumes stay
 
 .PHONY: clean
 clean: ## Remove the environment, the demo and every cache
-	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .demo .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,10 +7,12 @@ scheduler what to do::
     |-- ConfigError        a setting, mapping or suite is wrong     -> exit 2, fail now, nothing was read
     |-- TransientError     the other side may recover               -> retry the task
     |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
+    |   `-- AnchorUnavailable, TaskLost
     `-- TerminalError      a person must act                        -> exit 1, fail now
         |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
         |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
-        `-- SchemaOutdated, AnotherRunActive
+        |-- SchemaOutdated, AnotherRunActive
+        `-- AuditLogAltered, PackTooLarge
 
 Every message says what was expected, what was found, where, and what to do next. ``code`` is the entry in
 ``docs/runbook.md``; it is the class name in upper snake case so that the two cannot drift apart.
@@ -60,6 +62,14 @@ class TokenExpired(TransientError):
 
 class BudgetCalculating(TransientError):
     """Hesi is still recalculating a budget package."""
+
+
+class AnchorUnavailable(TransientError):
+    """A head of the audit log could not be kept in ``HESI_ERP_ANCHOR_DIR``."""
+
+
+class TaskLost(TransientError):
+    """A task of the run was killed or never started; clear it in Airflow, and the run continues from there."""
 
 
 class TerminalError(EtlError):
@@ -120,4 +130,12 @@ class SchemaOutdated(TerminalError):
 
 
 class AnotherRunActive(TerminalError):
-    """Another run holds the posting lock."""
+    """Another run holds the posting lock, or a run that began to read later has posted."""
+
+
+class AuditLogAltered(TerminalError):
+    """The audit log no longer ends with an entry this program wrote."""
+
+
+class PackTooLarge(TerminalError):
+    """A pack beyond 4 GiB or 65,535 files needs another container format, whose freedom could not be checked."""

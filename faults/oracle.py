@@ -60,19 +60,19 @@ def balanced(evidence: Evidence) -> Iterator[str]:
     """I1: debits equal credits per voucher, every voucher has lines and its header's batch."""
     erp = evidence.erp
     sums: dict[tuple[Any, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    for *key, debit, credit in erp.rows(f"SELECT {KEY}, debit, credit FROM voucher_line"):  # noqa: S608
-        sums[tuple(key)][0] += debit
-        sums[tuple(key)][1] += credit
+    for *entry, debit, credit in erp.rows(f"SELECT {KEY}, debit, credit FROM voucher_line"):
+        sums[tuple(entry)][0] += debit
+        sums[tuple(entry)][1] += credit
         if (debit == 0) == (credit == 0):
-            yield f"I1 {key}: a line has debit {debit} and credit {credit}"
-    vouchers = [tuple(row) for row in erp.rows(f"SELECT {KEY} FROM voucher")]  # noqa: S608
-    for key in {*vouchers} ^ {*sums}:
-        yield f"I1 {key}: a voucher without lines, or lines without a voucher"
+            yield f"I1 {entry}: a line has debit {debit} and credit {credit}"
+    vouchers = [tuple(row) for row in erp.rows(f"SELECT {KEY} FROM voucher")]
+    for found in {*vouchers} ^ {*sums}:
+        yield f"I1 {found}: a voucher without lines, or lines without a voucher"
     yield from (f"I1 {key}: debits {debit} and credits {credit} differ" for key, (debit, credit) in sums.items() if debit != credit)
     for table in ("voucher_line_dimension", "voucher_line_source", "voucher_invoice"):
-        orphans = {tuple(row) for row in erp.rows(f"SELECT {KEY} FROM {table}")} - {*vouchers}  # noqa: S608
+        orphans = {tuple(row) for row in erp.rows(f"SELECT {KEY} FROM {table}")} - {*vouchers}
         yield from (f"I1 {key}: rows of {table} without their voucher" for key in orphans)
-    batches = dict(erp.rows("SELECT batch_id, voucher_count FROM posting_batch"))
+    batches: dict[str, Decimal] = dict(erp.rows("SELECT batch_id, voucher_count FROM posting_batch"))
     counted = Counter(row[0] for row in erp.rows("SELECT batch_id FROM voucher"))
     if batches != {**counted}:
         yield f"I1 batches say {batches}, their vouchers are {dict(counted)}"
@@ -92,23 +92,23 @@ def live_once(evidence: Evidence) -> Iterator[str]:
 
 def _reversals(erp: Database) -> Iterator[str]:
     lines: dict[tuple[Any, ...], Counter[tuple[Any, ...]]] = defaultdict(Counter)
-    for claim, kind, company, book, part, revision, account, debit, credit in erp.rows(f"SELECT {KEY}, account_code, debit, credit FROM voucher_line"):  # noqa: S608
+    for claim, kind, company, book, part, revision, account, debit, credit in erp.rows(f"SELECT {KEY}, account_code, debit, credit FROM voucher_line"):
         lines[claim, kind, company, book, part, revision][account, debit, credit] += 1
     named = set()
-    for *key, reverses in erp.rows(f"SELECT {KEY}, reverses_revision FROM voucher WHERE reverses_revision IS NOT NULL"):  # noqa: S608
+    for *key, reverses in erp.rows(f"SELECT {KEY}, reverses_revision FROM voucher WHERE reverses_revision IS NOT NULL"):
         undone = (*key[:5], reverses)
         named.add(undone)
         negative = Counter({(account, -debit, -credit): count for (account, debit, credit), count in lines[undone].items()})
         if lines[tuple(key)] != negative:
             yield f"I2 {key}: not the negative of revision {reverses}"
-    reversed_ = {tuple(row) for row in erp.rows(f"SELECT {KEY} FROM voucher WHERE status = 'REVERSED'")}  # noqa: S608
+    reversed_ = {tuple(row) for row in erp.rows(f"SELECT {KEY} FROM voucher WHERE status = 'REVERSED'")}
     yield from (f"I2 {key}: REVERSED without its reversal, or the other way round" for key in reversed_ ^ named)
 
 
 def tied_out(evidence: Evidence) -> Iterator[str]:
     """I3: every due claim of the source is posted to the cent, held, rejected, skipped or listed as drift; nothing else is."""
     erp = evidence.erp
-    states = dict(erp.rows("SELECT claim_id, state FROM claim_state WHERE entry_kind = 'EXPENSE'"))
+    states: dict[str, str] = dict(erp.rows("SELECT claim_id, state FROM claim_state WHERE entry_kind = 'EXPENSE'"))
     refused = {row[0] for row in erp.rows("SELECT claim_id FROM claim_reject WHERE entry_kind = 'EXPENSE' OR entry_kind = ''")}
     drift = {row[0] for row in erp.rows("SELECT claim_id FROM claim_drift")}
     debits = _standing_debits(erp)
@@ -157,7 +157,7 @@ def owned(evidence: Evidence) -> Iterator[str]:
 
 def cursor_behind_data(evidence: Evidence) -> Iterator[str]:
     """I5: what lies behind the cursor of the expense list is known to the ledger."""
-    stored = dict(evidence.erp.rows("SELECT stream, updated_at FROM watermark"))
+    stored: dict[str, str] = dict(evidence.erp.rows("SELECT stream, updated_at FROM watermark"))
     cursor = str(stored.get("expense:active", ""))[:23]
     known = {row[0] for row in evidence.erp.rows("SELECT claim_id FROM claim_state UNION SELECT claim_id FROM claim_reject")}
     for flow in evidence.flows:
@@ -195,29 +195,28 @@ def written_back(evidence: Evidence) -> Iterator[str]:
     """I7: what Hesi shows is what was posted; a number still to be written is listed."""
     erp = evidence.erp
     shown = {flow["id"]: flow["form"].get("voucherNo") or "" for flow in evidence.flows if isinstance(flow.get("form"), dict)}
-    query = """SELECT o.claim_id, o.voucher_number, o.status, o.reason FROM writeback_outbox o"""
+    query = "SELECT claim_id, voucher_number, status, reason FROM writeback_outbox"
     outbox = {claim: (number, status, reason) for claim, number, status, reason in erp.rows(query)}
     for claim, (number, status, reason) in outbox.items():
         if status == "DONE" and shown.get(claim) != number:
             yield f"I7 claim {claim}: {number} is marked as written, Hesi shows {shown.get(claim)!r}"
         if status in {"BLOCKED", "FAILED"} and not reason:
             yield f"I7 claim {claim}: {status} without a reason"
-    standing = dict(erp.rows("SELECT claim_id, voucher_word FROM voucher WHERE entry_kind = 'EXPENSE' AND status = 'POSTED' AND reverses_revision IS NULL"))
-    yield from (f"I7 claim {claim} is posted and has no number to write back" for claim in standing.keys() - outbox.keys())
-    written = {claim for claim, number in shown.items() if claim in outbox and number == outbox[claim][0]}
-    yield from (f"I7 claim {claim}: Hesi shows our number, the outbox says {outbox[claim][1]}" for claim in written if outbox[claim][1] not in {"DONE", "BLOCKED"})
+    accruals = erp.rows("SELECT claim_id FROM voucher WHERE entry_kind = 'EXPENSE' AND status = 'POSTED' AND reverses_revision IS NULL")
+    yield from (f"I7 claim {claim} is posted and has no number to write back" for claim in {row[0] for row in accruals} - outbox.keys())
+    written = {claim: outbox[claim][1] for claim, number in shown.items() if claim in outbox and number == outbox[claim][0]}
+    yield from (f"I7 claim {claim}: Hesi shows our number, the outbox says {status}" for claim, status in written.items() if status not in {"DONE", "BLOCKED"})
 
 
 def chained(evidence: Evidence) -> Iterator[str]:
     """I8: the audit log's chain holds from the first entry to the last, and every batch is announced and confirmed in it."""
     path = evidence.home / "audit" / "log.jsonl"
-    before, seq = "0" * 64, 0
+    before = "0" * 64
     told: dict[str, set[str]] = defaultdict(set)
-    for line in path.read_bytes().splitlines() if path.exists() else ():
+    for seq, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), start=1):
         entry = json.loads(line)
         body = hashlib.sha256(_canonical(entry["body"])).hexdigest()
         link = hashlib.sha256(_canonical({"body_sha256": body, "prev": entry["prev"], "seq": entry["seq"]})).hexdigest()
-        seq += 1
         if (entry["seq"], entry["prev"], entry["hash"]) != (seq, before, link):
             yield f"I8 entry {seq} of the audit log is not chained"
             return
@@ -239,7 +238,7 @@ def silent(evidence: Evidence) -> Iterator[str]:
     secrets = [secret.encode() for secret in evidence.secrets]
     files = [path for path in evidence.home.rglob("*") if path.is_file() and path.relative_to(evidence.home).parts[0] not in NEVER]
     shown = [(str(path.name), path.read_bytes()) for path in (*files, *evidence.outputs)]
-    shown += [(table, repr(evidence.erp.rows(f"SELECT * FROM {table}")).encode()) for table in TABLES]  # noqa: S608
+    shown += [(table, repr(evidence.erp.rows(f"SELECT * FROM {table}")).encode()) for table in TABLES]
     for name, content in shown:
         yield from (f"I10 {name} holds the secret that begins with {secret[:8].decode()}" for secret in secrets if secret in content)
         if found := PERSONAL.search(content):
@@ -257,6 +256,8 @@ def end_state(evidence: Evidence) -> list[str]:
     for table in TABLES:
         names = [name for name in sorted(evidence.erp.columns(table)) if name not in _FREE]
         if table != "posting_batch":
-            lines += [f"{table} {row!r}" for row in evidence.erp.rows(f"SELECT {', '.join(names)} FROM {table}")]  # noqa: S608
+            lines += [f"{table} {row!r}" for row in evidence.erp.rows(f"SELECT {', '.join(names)} FROM {table}")]
+    # Nobody can tell which claim an unreadable text was: its reject stays listed after the claim has been repaired.
+    lines = [line for line in lines if "'unreadable:" not in line]
     lines += [f"hesi {flow['id']} {bool(flow['form'].get('voucherNo'))}" for flow in evidence.flows if isinstance(flow.get("form"), dict)]
     return sorted(re.sub(r"记-\d+", "记-N", line) for line in lines)

@@ -76,4 +76,5 @@ def _alike(observed: str) -> str:
 def _machine() -> str:
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{cores} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}, SQLAlchemy {version('sqlalchemy')}, psycopg {version('psycopg')}"
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("SQLAlchemy", "psycopg"))
+    return f"{cores} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}, {libraries}"

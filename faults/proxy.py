@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 _COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 _COPY = b'COPY "voucher" '
 _BLOCK = 1 << 16
-Act = Literal["lose the reply", "cut before", "kill before the reply", "slow"]
+Act = Literal["lose the reply", "cut before", "kill before the reply"]
 
 
 class CommitProxy:
@@ -67,7 +67,7 @@ class CommitProxy:
 
     def act(self, line: _Line, block: bytes) -> bool:
         """Whether the line goes on after this block of the client, which holds the posting's COMMIT."""
-        if self.fired.is_set() or self._act == "slow":
+        if self.fired.is_set():
             return True
         self.fired.set()
         if self._act == "cut before":

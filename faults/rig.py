@@ -13,7 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +22,7 @@ from faults import oracle
 from faults.case import Case, NotFired
 from faults.databases import Templates
 from faults.runner import die_with_parent
-from faults.world import world
+from faults.world import World, world
 from sandbox.server import DEFAULT_APP_KEY, DEFAULT_APP_SECURITY
 from sandbox.testing import Sandbox
 
@@ -49,7 +49,7 @@ def warm() -> None:
     Its sandbox is another process, so that no server thread is left here; Arrow's own pools know how to be forked.
     """
     import pyarrow
-    import tqdm
+    import tqdm  # type: ignore[import-untyped]
 
     from etl.config.settings import load_settings
     from etl.pipeline.drive import run_once
@@ -93,7 +93,7 @@ def carry_out(cases: Sequence[Case], *, workers: int, tell: Callable[[Result], N
         try:
             templates.prepare(postgres=any(case.database == "postgresql" for case in cases))
             references = {case.reference: case for case in cases if case.compare}
-            first = [Case("reference", "none", key, case.seed, _fault_free, setting=case.setting, scenario=case.scenario, claims=case.claims) for key, case in references.items()]
+            first = [replace(case, family="reference", fault="none", place=key, play=_fault_free, database="sqlite") for key, case in references.items()]
             broken = [result for result in _pool(first, templates, workers=workers, tell=lambda _: None) if not result.survived]
             if broken:
                 raise RuntimeError(f"a run without any fault went wrong: {broken[0].case}: {broken[0].problem}")
@@ -178,8 +178,8 @@ def _play(case: Case, templates: Templates, folder: Path) -> str:
     return observed
 
 
-def _fault_free(place: object) -> str:
-    ended = place.run()  # type: ignore[attr-defined]
+def _fault_free(place: World) -> str:
+    ended = place.run()
     assert ended.well, f"{ended.told}: {ended.message}"
     return str(ended.told)
 

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+PROJECT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 150
 _PR_SET_PDEATHSIG = 1
 _LARGEST = 1 << 16
@@ -41,9 +42,8 @@ class Order:
     settings: Mapping[str, str]
     now_ms: int
     output: Path
-    kind: str = "nightly"
     full: bool = False
-    steps: str = "all"
+    task: str = "run"  # or "import file": writes the files of batches that have none
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class LiveRun:
         for end in (talk, nanny):
             end.settimeout(PATIENCE_SECONDS)
         self.pid = int(_receive(nanny)["pid"])
-        self.places: list[str] = []
         self._told: dict[str, Any] = {}
-        self._ended: Ended | None = None
 
     def until(self, place: str) -> None:
         """Lets the run go on until it pauses at a place."""
-        while self._next() != place:
+        while (reached := self._next()) != place:
+            if not reached:
+                raise RigError(f"the run ended with {self._exit().told} before it came to {place!r}")
             self.go()
 
     def go(self, **limits: int) -> None:
@@ -101,13 +101,9 @@ class LiveRun:
         with contextlib.suppress(ProcessLookupError):  # it may just have ended
             os.kill(self.pid, signal.SIGKILL)
 
-    def end(self, *, at: Callable[[str], object] | None = None) -> Ended:
-        """Lets the run go on to its end; ``at`` hears every place while the run pauses there."""
-        if self._ended is not None:
-            return self._ended
-        while (place := self._next()) != "":
-            if at is not None:
-                at(place)
+    def end(self) -> Ended:
+        """Lets the run go on to its end."""
+        while self._next():
             self.go()
         return self._exit()
 
@@ -117,39 +113,27 @@ class LiveRun:
         while True:
             self._talk.settimeout(max(deadline - time.monotonic(), 0.000_001))
             try:
-                if self._next() == "":
+                if not self._next():
                     return self._exit()
             except TimeoutError:
                 return self.kill()
             self.go()
 
-    def stop(self) -> None:
-        """SIGSTOP: the process stands still, as in a paused machine."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        os.kill(self.pid, signal.SIGCONT)
-
     def _next(self) -> str:
         """The place where the run pauses; empty when it told its end or died."""
         told = _receive(self._talk)
         if "at" in told:
-            self.places.append(told["at"])
             return str(told["at"])
         self._told = told
         return ""
 
     def _exit(self) -> Ended:
-        if self._ended is None:
-            status = int(_receive(self._nanny)["status"])
-            for end in (self._talk, self._nanny):
-                end.close()
-            told = self._told.get("ended", {})
-            killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
-            self._ended = Ended(**told, signal=killed, status=code) if not killed else Ended(signal=killed)
-        return self._ended
+        status = int(_receive(self._nanny)["status"])
+        for end in (self._talk, self._nanny):
+            end.close()
+        if os.WIFSIGNALED(status):
+            return Ended(signal=os.WTERMSIG(status))
+        return Ended(**self._told.get("ended", {}), status=os.WEXITSTATUS(status))
 
 
 class Runner:
@@ -258,11 +242,13 @@ def _drive(order: dict[str, Any], pause: Callable[[str], None]) -> dict[str, Any
         return step
 
     pause("started")
+    if order["task"] == "import file":
+        return _write_import_files(order["settings"])
     now = datetime.fromtimestamp(order["now_ms"] / 1000, UTC)
     try:
         settings = load_settings(**order["settings"])
         with logging_to(settings.home, verbose=True):
-            run = begin(settings, kind=order["kind"], started_by="faults", full=order["full"], now=now)
+            run = begin(settings, kind="nightly", started_by="faults", full=order["full"], now=now)
             pause("begun")
             outcome = drive(run, {name: paused(name) for name in STEPS}, progress=lambda name: pause("before report") if name == "report" else None)
             pause("after report")
@@ -274,6 +260,25 @@ def _drive(order: dict[str, Any], pause: Callable[[str], None]) -> dict[str, Any
     code, _, _ = outcome.cause.partition(":")
     stopped = outcome.verdict == "red"
     return {"verdict": outcome.verdict, "code": code if stopped else "", "message": outcome.cause, "counts": outcome.counts}
+
+
+def _write_import_files(settings: Mapping[str, str]) -> dict[str, Any]:
+    from etl.config.layouts import Layout
+    from etl.config.load import read_folder
+    from etl.erp.database import DatabaseSink
+    from etl.erp.import_file import ImportFileSink
+    from etl.erp.port import PostingBatch
+    from etl.errors import EtlError
+
+    layout = read_folder(PROJECT / "mappings", "layouts", Layout)[0]
+    sink = ImportFileSink(DatabaseSink.open(settings["ERP_URL"]), layout=layout, folder=Path(settings["HESI_ERP_HOME"]).parent / "import")
+    sink.prepare()
+    moment = datetime.now(UTC)
+    try:
+        receipt = sink.post(PostingBatch("nothing", "nothing", moment, moment.date(), ()))
+    except EtlError as error:
+        return {"code": error.code, "message": str(error)}
+    return {"verdict": "green", "counts": {"files": len(receipt.files)}}
 
 
 def _limit(limits: Mapping[str, int]) -> None:

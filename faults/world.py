@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,10 @@ class World:
             raise RigError("this case needs PostgreSQL")
         return self.erp
 
-    def start(self, *, full: bool = False, skew_ms: int = 0, **settings: str) -> LiveRun:
+    def start(self, *, full: bool = False, skew_ms: int = 0, task: str = "run", **settings: str) -> LiveRun:
         """A new run, ten minutes after the one before, paused before it begins."""
         self.hesi.clock.advance(STEP_MS)
-        order = Order({**self.settings, **settings}, self.hesi.clock.now() + skew_ms, self.folder / f"output-{len(self.ends)}.txt", full=full)
+        order = Order({**self.settings, **settings}, self.hesi.clock.now() + skew_ms, self.folder / f"output-{self.hesi.clock.now()}.txt", full=full, task=task)
         return self.runner.start(order)
 
     def run(self, *, full: bool = False, skew_ms: int = 0, **settings: str) -> Ended:
@@ -90,7 +91,7 @@ class World:
         for head in tenant.store.heads:
             indexed = {"id": head.id, "formType": head.form_type, "state": head.state, "active": head.active, "updateTime": head.updated, "form": {}}
             try:
-                flow = tenant.store.flow(head.seq)
+                flow: Any = tenant.store.flow(head.seq)
             except ValueError:  # its bytes are no JSON: the index still knows what it is
                 flow = indexed
             flows.append(flow if isinstance(flow, dict) and "id" in flow else indexed)
@@ -101,7 +102,8 @@ class World:
     def recover(self) -> None:
         """Runs without any fault until one ends well, then once more: that one must change nothing (I9)."""
         for _ in range(RECOVERIES):
-            if self.ends and self.ends[-1].well and not self.disturbed:
+            latest = self.ends[-1] if self.ends else Ended()
+            if latest.well and not self.disturbed:
                 break
             self.disturbed = False
             if self.run().well:
@@ -114,13 +116,19 @@ class World:
         assert again.well, f"the run after the recovery ended with {again.told}: {again.message}"
         assert before == after, f"I9 a run with nothing new changed rows: {sorted({*before} ^ {*after})[:6]}"
 
+    def _unfinished(self) -> list[str]:
+        """No run of the past is still called running."""
+        with closing(sqlite3.connect(self.home / "ledger.db")) as connection:
+            rows = connection.execute("SELECT run_id FROM run WHERE status = 'running'").fetchall()
+        return [f"run {run_id} is still called running" for (run_id,) in rows]
+
     def check(self) -> None:
         """Asks the oracle.
 
         Raises:
             AssertionError: names what is wrong.
         """
-        found = oracle.problems(self.evidence())
+        found = oracle.problems(self.evidence()) + self._unfinished()
         assert not found, "; ".join(found[:8])
 
 

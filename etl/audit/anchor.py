@@ -15,13 +15,9 @@ import msgspec
 
 from etl.audit.canonical import canonical
 from etl.audit.keys import Signer, verified
-from etl.errors import TransientError
+from etl.errors import AnchorUnavailable
 
 _SIGNED = b"hesi-erp audit head 1\n"
-
-
-class AnchorUnavailable(TransientError):
-    """A head could not be kept in ``HESI_ERP_ANCHOR_DIR``."""
 
 
 class Head(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):

@@ -169,7 +169,9 @@ class _Reader:
         if beyond:
             latest = max(beyond, key=lambda item: item.head.seq)
             self.say(
-                "truncated", found.last_seq + 1, 0,
+                "truncated",
+                found.last_seq + 1,
+                0,
                 f"the log ends with seq {found.last_seq}; {latest.place} knows seq {latest.head.seq}: entries {found.last_seq + 1} to {latest.head.seq} "
                 "were cut off, or the log was restored from an older copy",
             )

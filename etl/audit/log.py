@@ -22,15 +22,11 @@ from typing import Any, BinaryIO
 from etl.audit.anchor import AnchorFolder, Head
 from etl.audit.canonical import GENESIS, Entry, decode_entry, encode_entry, proved, sha256_hex
 from etl.audit.keys import Signer
-from etl.errors import AnotherRunActive, TerminalError
+from etl.errors import AnotherRunActive, AuditLogAltered
 
 Body = Mapping[str, Any]
 _BLOCK = 65_536
 _POLL_SECONDS = 0.05
-
-
-class AuditLogAltered(TerminalError):
-    """The audit log no longer ends with an entry this program wrote."""
 
 
 @dataclass
@@ -86,9 +82,7 @@ class AuditLog:
                 for body in bodies:
                     writer.write(body)
                 head = Head(writer.tail.seq, writer.tail.hash, log_id, run_id, at).signed(self._signer)
-                writer.write(
-                    {"kind": "head", "log_id": log_id, "covers_seq": head.seq, "covers_hash": head.hash, "key": head.key, "signature": head.signature}
-                )
+                writer.write({"kind": "head", "log_id": log_id, "covers_seq": head.seq, "covers_hash": head.hash, "key": head.key, "signature": head.signature})
                 file.flush()
                 os.fsync(file.fileno())
             if created:
@@ -174,9 +168,7 @@ class AuditLog:
                     break
                 except BlockingIOError:
                     if time.monotonic() >= deadline:
-                        raise AnotherRunActive(
-                            f"{self.folder / name}: another run writes the audit log; wait for it to end and run again"
-                        ) from None
+                        raise AnotherRunActive(f"{self.folder / name}: another run writes the audit log; wait for it to end and run again") from None
                     time.sleep(_POLL_SECONDS)
             yield
 

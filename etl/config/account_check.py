@@ -44,10 +44,7 @@ def account_uses(company: CompanyMapping) -> Iterator[AccountUse]:
 def check_chart(chart: Placed[Chart]) -> Iterator[str]:
     """Problems of one chart: overlapping entries of a code, accounts that are not leaves."""
     accounts = chart.model.accounts
-    yield from claimed_twice(
-        Claimed(f"account {account.code}", account.code, account, chart, ("accounts", i))
-        for i, account in enumerate(accounts)
-    )
+    yield from claimed_twice(Claimed(f"account {account.code}", account.code, account, chart, ("accounts", i)) for i, account in enumerate(accounts))
     parents = {account.code.rpartition(".")[0]: account.code for account in accounts if "." in account.code}
     for i, account in enumerate(accounts):
         if account.code in parents:
@@ -79,8 +76,7 @@ def check_dimension_types(chart: Placed[Chart], users: list[Placed[CompanyMappin
             if users and type_ not in declared:
                 yield chart.problem(
                     ("accounts", i, "dimensions", type_),
-                    f"expected a dimension type of a company that uses this chart ({', '.join(sorted(declared))}), "
-                    f"found {type_!r}",
+                    f"expected a dimension type of a company that uses this chart ({', '.join(sorted(declared))}), found {type_!r}",
                 )
 
 
@@ -109,18 +105,13 @@ def _not_in_force(company: Placed[CompanyMapping], use: AccountUse, entries: lis
     if not in_force:
         account_days = ", ".join(f"{entry.from_ or '...'} to {entry.to or '...'}" for entry in entries)
         used = f"{use.entry.from_ or '...'} to {use.entry.to or '...'}" if use.entry else "always"
-        yield company.problem(
-            use.place, f"expected an account in force, found {use.account!r} in force {account_days} but used {used}"
-        )
+        yield company.problem(use.place, f"expected an account in force, found {use.account!r} in force {account_days} but used {used}")
 
 
-def _impossible_dimensions(
-    company: Placed[CompanyMapping], use: AccountUse, entries: list[Account], declared: set[str]
-) -> Iterator[str]:
+def _impossible_dimensions(company: Placed[CompanyMapping], use: AccountUse, entries: list[Account], declared: set[str]) -> Iterator[str]:
     required = {type_ for entry in entries for type_, rule in entry.dimensions.items() if rule == "required"}
     for type_ in sorted(required - declared):
         yield company.problem(
             use.place,
-            f"expected an entry under dimensions for type {type_!r}, which account {use.account} requires; "
-            f"found only {', '.join(sorted(declared))}",
+            f"expected an entry under dimensions for type {type_!r}, which account {use.account} requires; found only {', '.join(sorted(declared))}",
         )

@@ -45,19 +45,13 @@ class BudgetPolicy(Strict):
     """How budgets are compared and what follows; a node's own control is reported but decides nothing."""
 
     version: Code = Field("default", description="Version of this file, free text")
-    source: BudgetSource = Field(
-        default_factory=lambda: HesiBudgets(kind="hesi"), description="Where budgets come from"
-    )
+    source: BudgetSource = Field(default_factory=lambda: HesiBudgets(kind="hesi"), description="Where budgets come from")
     basis: Literal["gross", "net"] = Field("gross", description="Compare with (gross) or without (net) deductible VAT")
     date: Literal["fee_date", "approval"] = Field("fee_date", description="Day that chooses the budget period")
     policy: Action = Field("warn", description="What happens to a claim that is over budget")
     companies: dict[Code, Action] = Field(default_factory=dict, description="Company code -> policy where it differs")
-    on_not_computed: Literal["warn", "hold"] = Field(
-        "warn", description="What happens while Hesi recalculates the budget"
-    )
-    hierarchy: Literal["segment"] = Field(
-        "segment", description="Codes are compared segment by segment: 1001 takes 1001.02 but never 10010"
-    )
+    on_not_computed: Literal["warn", "hold"] = Field("warn", description="What happens while Hesi recalculates the budget")
+    hierarchy: Literal["segment"] = Field("segment", description="Codes are compared segment by segment: 1001 takes 1001.02 but never 10010")
     separator: str = Field(".", min_length=1, max_length=1, description="Character between the segments of a code")
 
     def action(self, company_code: str) -> Action:

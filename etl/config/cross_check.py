@@ -55,12 +55,8 @@ def cross_check(folder: Folder) -> Iterator[str]:
 
 
 def _unique_names(folder: Folder) -> Iterator[str]:
-    yield from claimed_twice(
-        Claimed(f"chart {chart.model.name!r}", chart.model.name, None, chart, ("name",)) for chart in folder.charts
-    )
-    yield from claimed_twice(
-        Claimed(f"VAT rules {rules.model.name!r}", rules.model.name, None, rules, ("name",)) for rules in folder.vat
-    )
+    yield from claimed_twice(Claimed(f"chart {chart.model.name!r}", chart.model.name, None, chart, ("name",)) for chart in folder.charts)
+    yield from claimed_twice(Claimed(f"VAT rules {rules.model.name!r}", rules.model.name, None, rules, ("name",)) for rules in folder.vat)
 
 
 def _references(reference: HesiRef, place: Place) -> Iterator[tuple[str, str, Place]]:
@@ -147,9 +143,7 @@ def _classes(company: Placed[CompanyMapping]) -> Iterator[str]:
     for i, fee in enumerate(company.model.fee_types):
         for class_ in fee.accounts:
             if class_ != "*" and class_ not in known:
-                yield company.problem(
-                    ("fee_types", i, "accounts", class_), _no_such("a class of department_classes or *", class_, known)
-                )
+                yield company.problem(("fee_types", i, "accounts", class_), _no_such("a class of department_classes or *", class_, known))
 
 
 def _closed_periods(company: Placed[CompanyMapping]) -> Iterator[str]:
@@ -163,18 +157,14 @@ def _closed_periods(company: Placed[CompanyMapping]) -> Iterator[str]:
                 f"expected each month once, in order, found {closed.period!r} after {str(previous)!r}",
             )
         if closed.reopened_on is not None and closed.reopened_on < closed.closed_on:
-            yield company.problem(
-                (*place, "reopened_on"), f"expected a day from {closed.closed_on} on, found {str(closed.reopened_on)!r}"
-            )
+            yield company.problem((*place, "reopened_on"), f"expected a day from {closed.closed_on} on, found {str(closed.reopened_on)!r}")
         previous = period
 
 
 def _budget(budget: Placed[BudgetPolicy], folder: Folder) -> Iterator[str]:
     source = budget.model.source
     if isinstance(source, CsvBudgets) and not (folder.path / source.file).is_file():
-        yield budget.problem(
-            ("source", "file"), f"expected a file below the mappings folder, found none at {source.file!r}"
-        )
+        yield budget.problem(("source", "file"), f"expected a file below the mappings folder, found none at {source.file!r}")
     if "companies" in folder.unreadable:
         return
     codes = {company.model.company.code: company for company in folder.companies}

@@ -38,10 +38,7 @@ def generated(project: Path) -> dict[str, str]:
         "docs/data-dictionary.md": data_dictionary(tables),
         RUNBOOK: runbook((project / RUNBOOK).read_text(encoding="utf-8")),
     }
-    schemas = {
-        f"mappings/schema/{name}.json": json.dumps(json_schema(model), ensure_ascii=False, indent=2) + "\n"
-        for name, (model, _) in MODELS.items()
-    }
+    schemas = {f"mappings/schema/{name}.json": json.dumps(json_schema(model), ensure_ascii=False, indent=2) + "\n" for name, (model, _) in MODELS.items()}
     return pages | schemas
 
 
@@ -63,11 +60,7 @@ def runbook(text: str) -> str:
 
 def stale(project: Path) -> dict[str, str]:
     """The files that are missing or differ from what the code says, with the text they should have."""
-    return {
-        name: text
-        for name, text in generated(project).items()
-        if not (project / name).exists() or (project / name).read_text(encoding="utf-8") != text
-    }
+    return {name: text for name, text in generated(project).items() if not (project / name).exists() or (project / name).read_text(encoding="utf-8") != text}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

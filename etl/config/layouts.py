@@ -91,9 +91,7 @@ class Layout(Strict):
     encoding: Literal["utf-8-sig", "gb18030", "gbk"] = Field(
         "utf-8-sig", description="CSV only; a voucher with a character outside it is refused, nothing is replaced"
     )
-    numbers: Literal["ours", "target"] = Field(
-        "ours", description="ours: voucher_no as posted here; target: left empty, the target numbers by itself"
-    )
+    numbers: Literal["ours", "target"] = Field("ours", description="ours: voucher_no as posted here; target: left empty, the target numbers by itself")
     columns: list[LayoutColumn] = Field(min_length=1, description="Columns of the file, in order")
 
     @model_validator(mode="after")

@@ -105,7 +105,4 @@ def _strays(folder: Path) -> Iterator[str]:
         if path.is_dir() or path.suffix.lower() not in {".yaml", ".yml"} or name == BUDGET_FILE:
             continue
         if path.suffix != ".yaml" or len(where) != 2 or where[0] not in KNOWN_FOLDERS:
-            yield (
-                f"{name}:1: expected {BUDGET_FILE} or a .yaml file directly in one of {', '.join(KNOWN_FOLDERS)}; "
-                "this file would never be read"
-            )
+            yield (f"{name}:1: expected {BUDGET_FILE} or a .yaml file directly in one of {', '.join(KNOWN_FOLDERS)}; this file would never be read")

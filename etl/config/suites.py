@@ -194,13 +194,11 @@ def require_complete(suites: Suites) -> None:
                 missing.append(f"{suite}.json: rule {name}: expected severity critical, found {rule.severity}")
             elif (rule.type, dict(rule.kwargs)) != (needed.type, dict(needed.kwargs)):
                 missing.append(
-                    f"{suite}.json: rule {name}: expected {needed.type} {json.dumps(needed.kwargs)}, "
-                    f"found {rule.type} {json.dumps(dict(rule.kwargs))}"
+                    f"{suite}.json: rule {name}: expected {needed.type} {json.dumps(needed.kwargs)}, found {rule.type} {json.dumps(dict(rule.kwargs))}"
                 )
     if missing:
         raise ValidatorFailed(
-            "Nothing was posted, because the expectations no longer check all they must; restore them from the "
-            "release: " + "; ".join(missing)
+            "Nothing was posted, because the expectations no longer check all they must; restore them from the release: " + "; ".join(missing)
         )
 
 

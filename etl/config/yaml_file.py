@@ -182,9 +182,7 @@ class _Tree:
         if key == "<<":
             self.problems.append(f"{self.name}:{line}: expected a key, found the merge key <<; write the keys out")
         if place in self.lines:
-            self.problems.append(
-                f"{self.name}:{line}: {dotted(place)}: expected each key once, found it again (first on line {self.lines[place]})"
-            )
+            self.problems.append(f"{self.name}:{line}: {dotted(place)}: expected each key once, found it again (first on line {self.lines[place]})")
         else:
             self.lines[place] = line
         top.key = key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from etl.erp import fitness, lookup, schema
 from etl.erp.engine import open_engine, reading, writing
+from etl.erp.fence import new_fence, pass_fence
 from etl.erp.migrate import migrate
 from etl.erp.outbox import Outbox
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
@@ -43,6 +45,11 @@ class DatabaseSink:
         """Brings the tables to this version of the program."""
         migrate(self.engine)
 
+    def fence(self) -> datetime:
+        """The fence of a run that begins to read now."""
+        with reading(self.engine) as connection:
+            return new_fence(connection)
+
     def known_states(self, claim_ids: Sequence[str]) -> pd.DataFrame:
         """Where the entries of these claims stand."""
         with reading(self.engine) as connection:
@@ -67,6 +74,8 @@ class DatabaseSink:
         """Posts the batch in one transaction, under the posting lock, and proves it before the commit."""
         with writing(self.engine) as connection:
             _take_posting_lock(connection)
+            if batch.fence is not None:
+                pass_fence(connection, batch.fence)
             posting = Posting(connection, batch)
             for chunk in batch.chunks:
                 posting.take(chunk)

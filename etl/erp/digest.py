@@ -36,9 +36,7 @@ DIMENSION_FIELDS = tuple("line_no dim_type dim_code dim_name".split())
 UNIT, RECORD = "\x1f", "\x1e"
 
 
-def payload_digest(
-    vouchers: pa.Table, *, lines: pa.Table, line_of: Ints, dimensions: pa.Table, dimension_of: Ints
-) -> list[str]:
+def payload_digest(vouchers: pa.Table, *, lines: pa.Table, line_of: Ints, dimensions: pa.Table, dimension_of: Ints) -> list[str]:
     """One lower-case hex digest per voucher, in the order of ``vouchers``.
 
     Args:
@@ -69,9 +67,7 @@ class _Records:
     def __init__(self, rows: pa.Table, mark: str, fields: tuple[str, ...], owner: Ints, owners: int) -> None:
         order = _print_order(rows, owner)
         columns = [text_or_number(rows.column(name)).cast(TEXT) for name in fields]
-        joined = pc.binary_join_element_wise(
-            pa.scalar(mark, TEXT), *columns, pa.scalar(UNIT, TEXT), null_handling="replace", null_replacement=""
-        )
+        joined = pc.binary_join_element_wise(pa.scalar(mark, TEXT), *columns, pa.scalar(UNIT, TEXT), null_handling="replace", null_replacement="")
         if order is not None:
             joined, owner = joined.take(pa.array(order)), owner[order]
         self._first = np.searchsorted(owner, np.arange(owners + 1))

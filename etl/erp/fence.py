@@ -21,6 +21,8 @@ _TICK = timedelta(microseconds=1)
 
 def new_fence(connection: Connection) -> datetime:
     """A fence later than every one that has passed: this moment by the database's clock, UTC without zone."""
+    now: datetime
+    newest: datetime | None
     now, newest = connection.execute(sa.select(_now(connection.dialect.name), schema.posting_lock.c.updated_at)).one()
     return max(now, newest + _TICK) if newest is not None else now
 

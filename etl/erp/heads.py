@@ -14,9 +14,7 @@ from etl.erp import schema
 from etl.money import to_minor
 
 _PAGE = 5_000
-_VOUCHER = (
-    "company_code claim_id claim_code entry_kind part_no revision book_code fiscal_year fiscal_period voucher_word voucher_no payload_sha256"
-).split()
+_VOUCHER = ("company_code claim_id claim_code entry_kind part_no revision book_code fiscal_year fiscal_period voucher_word voucher_no payload_sha256").split()
 
 
 @dataclass(frozen=True)

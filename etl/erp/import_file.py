@@ -52,6 +52,10 @@ class ImportFileSink:
         self._ledger.prepare()
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def fence(self) -> datetime:
+        """The fence of a run that begins to read now."""
+        return self._ledger.fence()
+
     def known_states(self, claim_ids: Sequence[str]) -> pd.DataFrame:
         """Where the entries of these claims stand."""
         return self._ledger.known_states(claim_ids)

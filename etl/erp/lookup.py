@@ -37,12 +37,8 @@ def among(column: sa.ColumnElement[str], values: Sequence[str], dialect: str) ->
 def known_states(connection: Connection, claim_ids: Sequence[str]) -> pd.DataFrame:
     """:data:`~etl.erp.port.KNOWN_STATES` of these claims."""
     state, outbox = schema.claim_state, schema.writeback_outbox
-    together = state.outerjoin(
-        outbox, sa.and_(state.c.claim_id == outbox.c.claim_id, state.c.source_system == outbox.c.source_system)
-    )
-    names = (
-        "claim_id claim_code entry_kind part_no state source_sha256 amount currency company_code hesi_state hesi_voucher_no raw_ref"
-    ).split()
+    together = state.outerjoin(outbox, sa.and_(state.c.claim_id == outbox.c.claim_id, state.c.source_system == outbox.c.source_system))
+    names = ("claim_id claim_code entry_kind part_no state source_sha256 amount currency company_code hesi_state hesi_voucher_no raw_ref").split()
     query = (
         sa.select(*(state.c[name] for name in names), outbox.c.voucher_number, outbox.c.status)
         .select_from(together)

@@ -11,7 +11,7 @@ from etl.erp import schema
 from etl.erp.engine import reading, writing
 from etl.errors import SchemaOutdated
 
-HEAD = "0002"
+HEAD = "0003"
 _SCRIPTS = Path(__file__).with_name("migrations")
 _LOCK_KEY = 4_215_001  # advisory lock of PostgreSQL: two first runs at once must not both create the tables
 _version = sa.table(schema.VERSION_TABLE, sa.column("version_num"))
@@ -52,7 +52,6 @@ def _upgrade(connection: Connection) -> None:
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise SchemaOutdated(
-            f"{connection.engine.url.database}: expected schema version {HEAD} or older, found {current}; "
-            "install the version of hesi-erp that wrote it"
+            f"{connection.engine.url.database}: expected schema version {HEAD} or older, found {current}; install the version of hesi-erp that wrote it"
         )
     command.upgrade(config, "head")

@@ -47,6 +47,7 @@ class PostingBatch:
         chunks: read one by one inside the transaction, so a batch of any size needs the memory of one chunk.
         watermarks: stream -> epoch milliseconds up to which everything is finished; never moves back.
         number_template: how Hesi gets a number: voucher_word, voucher_no, company_code, fiscal_period.
+        fence: from :meth:`VoucherSink.fence`, taken before anything was read; None posts without one.
         audit_head: signed head of the audit log that announced the batch, ``audit_seq`` its entry; stored with the batch.
     """
 
@@ -62,6 +63,7 @@ class PostingBatch:
     package_version: str = ""
     audit_seq: int | None = None
     audit_head: str | None = None
+    fence: datetime | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -118,6 +120,9 @@ class VoucherSink(Protocol):
     def prepare(self) -> None:
         """Brings the target's own structures to this version of the program; does nothing when they are."""
 
+    def fence(self) -> datetime:
+        """The fence of a run that begins to read now: what is read after it may be posted until a run with a later fence has posted."""
+
     def known_states(self, claim_ids: Sequence[str]) -> pd.DataFrame:
         """Where the entries of these claims stand, as :data:`KNOWN_STATES`."""
 
@@ -133,7 +138,8 @@ class VoucherSink(Protocol):
         Raises:
             BatchRefused: duplicate key, payment without its accrual, or values :meth:`unfit` would have named.
             ControlTotalMismatch: what was read back differs from what was sent.
-            SinkUnavailable: the connection was lost; AnotherRunActive: the posting lock was not free in time.
+            SinkUnavailable: the connection was lost; AnotherRunActive: the posting lock was not free in
+                time, or a run with a later fence has posted.
         """
 
     def close(self) -> None:

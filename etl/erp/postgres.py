@@ -25,9 +25,7 @@ class PostgresWriter:
         """Rows the server says it copied."""
         if not len(rows):
             return 0
-        command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-            sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, rows.column_names))
-        )
+        command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, rows.column_names)))
         text = pa.BufferOutputStream()
         csv.write_csv(rows, text, _CSV)
         with self._driver.cursor() as cursor:
@@ -40,9 +38,7 @@ class PostgresWriter:
         if not len(keys):
             return 0
         names = keys.column_names
-        arrays = sql.SQL(", ").join(
-            sql.SQL("%s::{}[]").format(sql.SQL(_KEY_TYPES[column.type])) for column in keys.itercolumns()
-        )
+        arrays = sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(_KEY_TYPES[column.type])) for column in keys.itercolumns())
         pairs = sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in names)
         command = sql.SQL("DELETE FROM {} AS t USING unnest({}) AS k ({}) WHERE {}").format(
             sql.Identifier(table.name), arrays, sql.SQL(", ").join(map(sql.Identifier, names)), pairs

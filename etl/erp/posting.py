@@ -172,9 +172,7 @@ class Posting:
 
     def _last_number(self, series: Series) -> int:
         table = schema.voucher
-        query = sa.select(sa.func.max(table.c.voucher_no)).where(
-            *(table.c[name] == value for name, value in zip(SERIES, series, strict=True))
-        )
+        query = sa.select(sa.func.max(table.c.voucher_no)).where(*(table.c[name] == value for name, value in zip(SERIES, series, strict=True)))
         return int(self._connection.execute(query).scalar() or 0)
 
     def _update_states(self, chunk: PostingChunk, known: pd.DataFrame, claim_ids: list[str], standing: pd.DataFrame) -> None:

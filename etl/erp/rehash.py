@@ -75,9 +75,7 @@ def _altered(connection: Connection, page: Sequence[Any]) -> pd.DataFrame:
     owner = {_key(row): position for position, row in enumerate(page)}
     lines, line_of = _details(connection, schema.voucher_line, LINE_FIELDS, owner)
     dimensions, dimension_of = _details(connection, schema.voucher_line_dimension, DIMENSION_FIELDS, owner)
-    digests = payload_digest(
-        _table(schema.voucher, VOUCHER_FIELDS, page), lines=lines, line_of=line_of, dimensions=dimensions, dimension_of=dimension_of
-    )
+    digests = payload_digest(_table(schema.voucher, VOUCHER_FIELDS, page), lines=lines, line_of=line_of, dimensions=dimensions, dimension_of=dimension_of)
     changed = [(row, digest) for row, digest in zip(page, digests, strict=True) if row.payload_sha256 != digest]
     names = [name for name in ALTERED.columns if not name.endswith("_sha256")]
     return ALTERED.frame(

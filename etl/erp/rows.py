@@ -107,9 +107,7 @@ def voucher_tables(selection: Selection, *, numbers: Ints, batch_id: str) -> dic
     decimals = arrow.exponents(selection.vouchers["base_currency"])
     lines = _lines(selection.lines, vouchers, decimals)
     dimensions = _dimensions(selection.dimensions, vouchers)
-    digests = payload_digest(
-        vouchers, lines=lines, line_of=selection.lines.owner, dimensions=dimensions, dimension_of=selection.dimensions.owner
-    )
+    digests = payload_digest(vouchers, lines=lines, line_of=selection.lines.owner, dimensions=dimensions, dimension_of=selection.dimensions.owner)
     return {
         "voucher": with_digests(vouchers, digests),
         "voucher_line": lines,
@@ -154,9 +152,7 @@ def _lines(part: Part, vouchers: pa.Table, base_decimals: Ints) -> pa.Table:
             "account_code": arrow.text(frame["account_code"]),
             "currency": arrow.text(frame["currency"]),
             "fx_rate": arrow.decimals(frame["fx_rate"], 20, 10),
-            "amount_fc": arrow.amounts(
-                frame["amount_fc_minor"], arrow.exponents(frame["currency"]), known=(frame["fx_rate"] != "").to_numpy(dtype=bool)
-            ),
+            "amount_fc": arrow.amounts(frame["amount_fc_minor"], arrow.exponents(frame["currency"]), known=(frame["fx_rate"] != "").to_numpy(dtype=bool)),
             "debit": arrow.amounts(frame["debit_minor"], decimals),
             "credit": arrow.amounts(frame["credit_minor"], decimals),
             "tax_code": arrow.optional(frame["tax_code"]),

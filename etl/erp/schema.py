@@ -308,5 +308,6 @@ posting_lock = sa.Table(
     "posting_lock",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("updated_at", instant(), comment="When the newest run that has posted began to read, UTC; an older one may not post any more"),
     comment="One row; whoever posts holds it until the end of the transaction",
 )

@@ -48,9 +48,7 @@ DRIFT_ROWS = _rows(
         "updated_ms": "int64",
     },
 )
-COMMITMENT_ROWS = _rows(
-    "commitment", ["claim_id"], {name.replace("source_updated", "updated"): dtype for name, dtype in COMMITMENTS.columns.items()}
-)
+COMMITMENT_ROWS = _rows("commitment", ["claim_id"], {name.replace("source_updated", "updated"): dtype for name, dtype in COMMITMENTS.columns.items()})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from etl.errors import TerminalError
+from etl.errors import PackTooLarge
 
 _DOS_DATE = 0x21  # 1980-01-01, the first day a zip can say
 _FLAGS = 0x800  # names are UTF-8
@@ -22,10 +22,6 @@ _VERSION, _MADE_BY = 20, (3 << 8) | 20  # 2.0; Unix
 _ATTRIBUTES = 0o100444 << 16
 _LIMIT = 2**32 - 1
 _BLOCK = 1 << 20
-
-
-class PackTooLarge(TerminalError):
-    """A pack beyond 4 GiB or 65,535 files needs another container format, whose freedom could not be checked."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ class History:
         if run_id not in self._checks:
             self._checks[run_id] = self._read_checks(run_id)
         return [
-            Check(check.suite, check.rule, check.severity, check.evaluated, check.failed, names_this_entry=key in keys)
-            for check, keys in self._checks[run_id]
+            Check(check.suite, check.rule, check.severity, check.evaluated, check.failed, names_this_entry=key in keys) for check, keys in self._checks[run_id]
         ]
 
     def _read_checks(self, run_id: str) -> list[tuple[Check, frozenset[str]]]:

@@ -33,9 +33,7 @@ def flow_attachments(client: HesiClient, flow_ids: Iterable[str]) -> Iterator[An
         yield client.answer(FLOW_ATTACHMENTS, body={"flowIds": ids})
 
 
-def download_urls(
-    client: HesiClient, files: Iterable[StoredFile], *, seconds: int = LONGEST_LINK_SECONDS
-) -> Iterator[Answer]:
+def download_urls(client: HesiClient, files: Iterable[StoredFile], *, seconds: int = LONGEST_LINK_SECONDS) -> Iterator[Answer]:
     """Lists of ``{id, key, url}``, 100 files a call, each link good for ``seconds``; unknown files are missing.
 
     Raises:

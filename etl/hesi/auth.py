@@ -41,9 +41,7 @@ def issued_token(answer: Any, *, now: float) -> AccessToken:
     """
     value = answer.get("accessToken") if isinstance(answer, dict) else None
     if not isinstance(value, str) or not value:
-        raise PayloadChanged(
-            "getAccessToken: expected value.accessToken, found none; compare with the API page of authorisation"
-        )
+        raise PayloadChanged("getAccessToken: expected value.accessToken, found none; compare with the API page of authorisation")
     register_secret(value)
     if isinstance(refresh := answer.get("refreshToken"), str):
         register_secret(refresh)
@@ -136,9 +134,7 @@ class Authorisation:
             self._keeper.replace(token)
             return
         if self._worked_before:
-            raise TokenExpired(
-                f"{where}: expected the renewed token to be accepted, found 未授权 again; run again later"
-            )
+            raise TokenExpired(f"{where}: expected the renewed token to be accepted, found 未授权 again; run again later")
         raise AuthenticationFailed(
             f"{where}: expected a new token to be accepted, found 未授权; check that HESI_BASE_URL is the "
             "tenant's edition and that the application may use the open interface"

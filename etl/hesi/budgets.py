@@ -40,11 +40,7 @@ class BudgetTree:
 
 def published_budgets(client: HesiClient) -> list[dict[str, Any]]:
     """Packages in force. Hesi lists drafts (``active`` false) and deleted ones too; they are left out."""
-    return [
-        budget
-        for budget in client.answer(BUDGETS).value
-        if isinstance(budget, dict) and budget.get("active") is True and budget.get("delete") is not True
-    ]
+    return [budget for budget in client.answer(BUDGETS).value if isinstance(budget, dict) and budget.get("active") is True and budget.get("delete") is not True]
 
 
 def budget_state(client: HesiClient, budget_id: str) -> BudgetState:

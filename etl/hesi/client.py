@@ -90,9 +90,7 @@ class HesiClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -171,9 +169,7 @@ class HesiClient:
             return self._given
         request = Call(LOCATION, LOCATION.address(), {"corpId": corporation})
         try:
-            reply = self._exchange.send(
-                self._given, request, authorisation=self._authorisation(), attempts=_LOCATION_ATTEMPTS
-            )
+            reply = self._exchange.send(self._given, request, authorisation=self._authorisation(), attempts=_LOCATION_ATTEMPTS)
             value = decode(LOCATION, reply.body)
         except EtlError as error:
             _log.warning("location_unavailable base=%s cause=%s", self._given.url, error.code)

@@ -83,9 +83,7 @@ BUDGET_STATE = Endpoint("budgets.async", "GET", "/api/openapi/v2/budgets/${id}/a
 BUDGET_NODES = Endpoint("budgets.query", "GET", "/api/openapi/v2/budgets/${id}/query", _VALUE)
 
 INVOICES_OF_FLOWS = Endpoint("flow.INVOICE.search", "POST", "/api/openapi/v2/extension/flow/INVOICE/search", _VALUE)
-INVOICE_OBJECTS = Endpoint(
-    "INVOICE.object.search", "POST", "/api/openapi/v2/extension/INVOICE/object/{type}/search", _ITEMS
-)
+INVOICE_OBJECTS = Endpoint("INVOICE.object.search", "POST", "/api/openapi/v2/extension/INVOICE/object/{type}/search", _ITEMS)
 INVOICE_LINES = Endpoint(
     "INVOICE.detailBatch",
     "POST",

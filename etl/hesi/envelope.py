@@ -18,6 +18,7 @@ import msgspec
 
 from etl.errors import PayloadChanged, SourceUnavailable
 from etl.hesi.endpoints import Endpoint, Envelope
+from etl.payload import page_items
 from etl.redaction import redact
 
 _LONGEST_TEXT = 300
@@ -105,13 +106,19 @@ def decode(endpoint: Endpoint, body: bytes) -> Any:
     if key is None:
         return whole
     if not isinstance(whole, dict) or key not in whole:
-        raise PayloadChanged(
-            f"{endpoint.name}: expected an object with {key!r}, found {_brief(whole)}; "
-            "compare the answer with the API page of this call"
-        )
+        raise PayloadChanged(f"{endpoint.name}: expected an object with {key!r}, found {_brief(whole)}; compare the answer with the API page of this call")
     if key == "items" and not isinstance(whole[key], list):
         raise PayloadChanged(f"{endpoint.name}: expected a list in 'items', found {_brief(whole[key])}")
     return whole[key]
+
+
+def items_apart(body: bytes) -> list[bytes]:
+    """The items of a list page that is no JSON because of what stands inside of one; empty where more than that is wrong."""
+    try:
+        items = [bytes(item) for item in page_items(body)]
+    except PayloadChanged:
+        return []
+    return items if all(item.startswith(b"{") and item.endswith(b"}") for item in items) else []
 
 
 def decode_json(body: bytes, *, where: str) -> Any:
@@ -126,9 +133,7 @@ def decode_json(body: bytes, *, where: str) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value, problem = _parse_slowly(body)
     if problem == _CUT_OFF:
-        raise SourceUnavailable(
-            f"{where}: expected JSON, found {len(body)} bytes of it {problem}; run again, the call is repeated"
-        )
+        raise SourceUnavailable(f"{where}: expected JSON, found {len(body)} bytes of it {problem}; run again, the call is repeated")
     if problem:
         raise PayloadChanged(f"{where}: expected JSON, found {problem}; keep the answer and ask Hesi")
     return value
@@ -162,6 +167,8 @@ def _judge_shape(envelope: Envelope, status: int, body: bytes, encoding: str | N
     if shape is None:
         if problem == _CUT_OFF:
             return Failure(Kind.BUSY, status, f"{len(body)} bytes of JSON {_CUT_OFF}")
+        if envelope is Envelope.COUNT_ITEMS and items_apart(body):
+            return None  # one claim is broken; it will be quarantined, the others are read
         return _by_status(status, _message(body, encoding))
     key = _EXPECTED_KEY.get(envelope)
     text = _first_text(shape.error_message, shape.msg, shape.message)

@@ -120,9 +120,7 @@ class Exchange:
         def stop(state: RetryCallState) -> bool:
             return state.attempt_number >= attempts or state.upcoming_sleep >= deadline.remaining()
 
-        retrying = Retrying(
-            stop=stop, wait=wait, sleep=self._sleep, retry=retry_if_exception_type(_TryAgain), reraise=True
-        )
+        retrying = Retrying(stop=stop, wait=wait, sleep=self._sleep, retry=retry_if_exception_type(_TryAgain), reraise=True)
         try:
             return retrying(self._attempt, base, call, authorisation=authorisation, deadline=deadline)
         except _TryAgain as last:
@@ -173,19 +171,13 @@ class Exchange:
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # the library reads the address of a redirect even where none is followed
             problem = redact(f"{type(error).__name__} {error}".strip())
         else:
-            return _Raw(
-                response.status_code, response.headers, body, response.charset_encoding, redact(str(request.url))
-            )
+            return _Raw(response.status_code, response.headers, body, response.charset_encoding, redact(str(request.url)))
         if "CERTIFICATE_VERIFY_FAILED" in problem:
             raise HostRefused(
                 f"{name}: expected a certificate this machine trusts for {base.host}, found {problem}; "
                 "add the missing certificate authority to the trust store, never switch verification off"
             )
-        raise _TryAgain(
-            SourceUnavailable(
-                f"{name}: expected an answer from {base.host}, found {problem}; check the network, then run again"
-            )
-        )
+        raise _TryAgain(SourceUnavailable(f"{name}: expected an answer from {base.host}, found {problem}; check the network, then run again"))
 
     def _fail(self, endpoint: Endpoint, failure: Failure, raw: _Raw) -> NoReturn:
         pause = retry_after_seconds(raw.headers.get("Retry-After"), wall=self._wall)
@@ -215,9 +207,7 @@ def _read(response: httpx.Response, deadline: Deadline, *, what: str) -> bytes:
 def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlError:
     found = f"{endpoint.name}: expected data, found HTTP {failure.status}: {failure.text or 'no text'}"
     kind = failure.kind
-    if kind is Kind.BAD_KEY or (
-        not endpoint.needs_token and kind in {Kind.UNAUTHORISED, Kind.NOT_ALLOWED, Kind.REFUSED}
-    ):
+    if kind is Kind.BAD_KEY or (not endpoint.needs_token and kind in {Kind.UNAUTHORISED, Kind.NOT_ALLOWED, Kind.REFUSED}):
         return AuthenticationFailed(f"{found}; check HESI_APP_KEY, HESI_APP_SECURITY and HESI_BASE_URL")
     if kind is Kind.RATE_LIMITED:
         return RateLimited(f"{found}; lower HESI_REQUESTS_PER_SECOND or run again later")
@@ -235,9 +225,7 @@ def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlE
         return NotAllowed(f"{found}; have the tenant's administrator grant this interface to the application")
     if kind is Kind.CHANGED:
         return PayloadChanged(f"{found}; the '{endpoint.envelope.value}' envelope of this call is missing")
-    return SourceRefused(
-        f"{found}; Hesi will answer the same again, correct what it names", status=failure.status, text=failure.text
-    )
+    return SourceRefused(f"{found}; Hesi will answer the same again, correct what it names", status=failure.status, text=failure.text)
 
 
 def _host_of(location: str) -> str:

@@ -43,9 +43,7 @@ class FlowPage:
     fetched_at_ms: int
 
 
-def iter_pages(
-    client: HesiClient, form_type: str, *, active: bool, since_ms: int | None, cutoff_ms: int
-) -> Iterator[FlowPage]:
+def iter_pages(client: HesiClient, form_type: str, *, active: bool, since_ms: int | None, cutoff_ms: int) -> Iterator[FlowPage]:
     """Every claim of one type updated between two instants (epoch ms, both included), oldest update first.
 
     ``active`` True: the living; False: the deleted. Both are always sent, because leaving it out means

@@ -36,10 +36,7 @@ class Deadline:
             SourceUnavailable: the time is over.
         """
         if self.remaining() <= 0:
-            raise SourceUnavailable(
-                f"{what}: expected an answer within {self.seconds:g} s, found it unfinished; "
-                "run again when Hesi answers faster"
-            )
+            raise SourceUnavailable(f"{what}: expected an answer within {self.seconds:g} s, found it unfinished; run again when Hesi answers faster")
 
 
 class TokenBucket:

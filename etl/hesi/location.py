@@ -54,8 +54,7 @@ def located_base(answer: Any, *, given: Base, allowed_hosts: Collection[str]) ->
         return given
     if located.is_loopback and not given.is_loopback:
         raise HostRefused(
-            f"expected the location call of {given.host} to name a Hesi host, found this machine ({located.host}); "
-            "nothing was sent there; ask Hesi"
+            f"expected the location call of {given.host} to name a Hesi host, found this machine ({located.host}); nothing was sent there; ask Hesi"
         )
     return located
 
@@ -82,10 +81,7 @@ def _checked(url: str, allowed_hosts: Collection[str]) -> Base:
             f"{host or 'no host'}, or one with a user, query or fragment"
         )
     if host not in {allowed.strip("[]").lower() for allowed in allowed_hosts}:
-        raise HostRefused(
-            f"expected a host listed in HESI_ALLOWED_HOSTS, found {host}; nothing was sent there; "
-            "add it only if it is yours"
-        )
+        raise HostRefused(f"expected a host listed in HESI_ALLOWED_HOSTS, found {host}; nothing was sent there; add it only if it is yours")
     if parts.scheme == "http" and not is_loopback(host):
         raise HostRefused(f"expected https, found plain http to {host}; only this machine may be spoken to in clear")
     return Base(url=str(parts).rstrip("/"), host=host)

@@ -46,10 +46,7 @@ class _Reader:
     def note(self, second: int, start: int, peek: Peek) -> None:
         self.requests += 1
         if self.requests > self.max_requests:
-            raise PagingStuck(
-                f"{self.what}: expected the list to end within {self.max_requests} pages, found no end; "
-                "narrow the time window, then ask Hesi"
-            )
+            raise PagingStuck(f"{self.what}: expected the list to end within {self.max_requests} pages, found no end; narrow the time window, then ask Hesi")
         if self._before is not None and peek.keys:
             second_before, start_before, keys_before = self._before
             stands_still = second == second_before and start > start_before and peek.keys == keys_before
@@ -62,9 +59,7 @@ class _Reader:
         self._before = (second, start, peek.keys)
 
 
-def offset_pages(
-    fetch: Callable[[int], tuple[Reply, Peek]], what: str, *, max_requests: int = MAX_REQUESTS
-) -> Iterator[Page]:
+def offset_pages(fetch: Callable[[int], tuple[Reply, Peek]], what: str, *, max_requests: int = MAX_REQUESTS) -> Iterator[Page]:
     """Every row of a list in the order Hesi gives; ``fetch(start)`` reads up to 100 rows.
 
     The total Hesi states is ignored: it was 0 on later pages of older releases and is wrong in its own

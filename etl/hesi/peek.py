@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from etl.errors import PayloadChanged, SourceUnavailable
 from etl.hesi.endpoints import Endpoint
-from etl.hesi.envelope import decode
+from etl.hesi.envelope import decode, decode_json, items_apart
 
 
 class _Item(msgspec.Struct, rename="camel"):
@@ -44,28 +45,40 @@ def peek(endpoint: Endpoint, body: bytes) -> Peek:
     """What :class:`Peek` says about a page; wrong types in an item are not this function's business.
 
     Raises:
-        PayloadChanged: not JSON, or ``items`` is no list.
+        PayloadChanged: not JSON even when its items are told apart, or ``items`` is no list.
         SourceUnavailable: the JSON is cut off.
     """
     try:
         fields: list[tuple[Any, Any]] = [(item.id, item.update_time) for item in _PAGE.decode(body).items]
     except (msgspec.DecodeError, RecursionError):
         # An item that is no object, or text the strict scanner refuses: read the page the slow way.
-        fields = [
-            (item.get("id"), item.get("updateTime")) if isinstance(item, dict) else (None, None)
-            for item in decode(endpoint, body)
-        ]
+        fields = [(item.get("id"), item.get("updateTime")) if isinstance(item, dict) else (None, None) for item in _items(endpoint, body)]
     ids = [id_ if isinstance(id_, str) else "" for id_, _ in fields]
-    marks = ids if all(ids) else _marks(ids, decode(endpoint, body))
+    marks = ids if all(ids) else _marks(ids, _items(endpoint, body))
     versions = [version if isinstance(version, (int, str)) else None for _, version in fields]
     return Peek(ids, [_milliseconds(version) for version in versions], list(zip(marks, versions, strict=True)))
 
 
+def _items(endpoint: Endpoint, body: bytes) -> list[Any]:
+    """The items as values; one that is no JSON as its bytes."""
+    try:
+        items: list[Any] = decode(endpoint, body)
+    except PayloadChanged:
+        items = [_value(item) for item in items_apart(body)]
+        if not items:
+            raise
+    return items
+
+
+def _value(item: bytes) -> Any:
+    try:
+        return decode_json(item, where="item")
+    except (PayloadChanged, SourceUnavailable):
+        return item
+
+
 def _marks(ids: list[str], items: list[Any]) -> list[str]:
-    return [
-        id_ or "no id, sha256 " + hashlib.sha256(repr(item).encode("utf-8", "surrogatepass")).hexdigest()
-        for id_, item in zip(ids, items, strict=True)
-    ]
+    return [id_ or "no id, sha256 " + hashlib.sha256(repr(item).encode("utf-8", "surrogatepass")).hexdigest() for id_, item in zip(ids, items, strict=True)]
 
 
 def _milliseconds(value: Any) -> int | None:

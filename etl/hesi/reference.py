@@ -112,6 +112,4 @@ def _paged(client: HesiClient, endpoint: Endpoint, query: Mapping[str, str]) -> 
 
     for page in offset_pages(fetch, endpoint.name):
         rows = decode(endpoint, page.reply.body)
-        yield ReferencePage(
-            page.reply.body, [rows[index] for index in page.accepted], page.reply.url, page.reply.fetched_at_ms
-        )
+        yield ReferencePage(page.reply.body, [rows[index] for index in page.accepted], page.reply.url, page.reply.fetched_at_ms)

@@ -51,9 +51,7 @@ class WriteBackResult:
     text: str = ""
 
 
-def write_numbers(
-    client: HesiClient, numbers: Iterable[VoucherNumber], *, batch_size: int = BATCH
-) -> Iterator[WriteBackResult]:
+def write_numbers(client: HesiClient, numbers: Iterable[VoucherNumber], *, batch_size: int = BATCH) -> Iterator[WriteBackResult]:
     """A result per number, yielded as soon as it is known, so that an outage half-way loses no result.
 
     Raises:
@@ -75,9 +73,7 @@ def named_ids(text: str) -> list[str]:
     >>> named_ids("单据Id:[[ID_3FQR$Yx5LWM, ID_2]]的单据不是已支付状态，不能回写单据凭证，请检查")
     ['ID_3FQR$Yx5LWM', 'ID_2']
     """
-    return [
-        part.strip().strip("\"'") for inside in _IN_BRACKETS.findall(text) for part in inside.split(",") if part.strip()
-    ]
+    return [part.strip().strip("\"'") for inside in _IN_BRACKETS.findall(text) for part in inside.split(",") if part.strip()]
 
 
 def _write(client: HesiClient, batch: Sequence[VoucherNumber]) -> Iterator[WriteBackResult]:

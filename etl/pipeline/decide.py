@@ -11,6 +11,7 @@ from etl.frames import REJECTS
 from etl.masking import mask_name
 from etl.pipeline.budgets import read_budgets
 from etl.pipeline.context import Run
+from etl.pipeline.memory import give_back
 from etl.pipeline.transform import Counted
 from etl.reference import Reference
 from etl.rejects import CATALOGUE, OWNER_NAMES
@@ -77,9 +78,13 @@ def validate_entries(run: Run) -> int:
             _stop_on_reject_rate(run, chunks, pd.DataFrame({"entry_no": []}))
             return 0
         facts.rows_in = sum(len(frame) for frame in claims)
-        slim = {"staged_claims": join(claims), "voucher_lines": join(lines)}
-        del claims, lines
+        slim = {"staged_claims": join(claims)}
+        del claims, frames
+        slim["voucher_lines"] = join(lines)
+        del lines
+        give_back()  # the whole run's lines are in memory only here
         outcome = validate(slim, run.suites, latest_day=run.identity.run_day)
+        del slim
         run.ledger.add_validation(run.run_id, [result.as_row() for result in outcome.results])
         run.ledger.add_findings(run.run_id, outcome.findings, step="validate")
         for chunk in chunks:

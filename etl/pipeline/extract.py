@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 from msgspec import Raw
@@ -27,6 +28,7 @@ class Extracted(msgspec.Struct):
     replayed: list[str]  # raw_refs of open claims this run did not read anew
     counts: dict[str, dict[str, int]]  # form type -> measure -> count
     claims: int
+    fence: datetime | None = None  # taken before anything was read; see etl/erp/fence.py
 
 
 def stream_name(form_type: str, *, active: bool) -> str:
@@ -37,6 +39,7 @@ def stream_name(form_type: str, *, active: bool) -> str:
 def extract(run: Run) -> Extracted:
     """Raw pages and reference lists of this run, stored; repeating it reads everything again into new files."""
     with run.step("extract") as facts:
+        fence = run.sink.fence()
         index = _Index(run)
         watermarks = {} if run.identity.full else run.sink.watermarks()
         overlap_ms = run.settings.overlap_hours * 3_600_000
@@ -52,7 +55,7 @@ def extract(run: Run) -> Extracted:
         replayed = _open_claims(run, index)
         read_lists(run)
         index.store()
-        extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed))
+        extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed), fence)
         run.work.write_value("extracted", extracted)
         facts.rows_in = sum(sum(1 for _ in page.taken) for page in index.pages)
         facts.rows_out = extracted.claims

@@ -55,6 +55,7 @@ def load(run: Run) -> Posted:
                 mapping_sha256=run.identity.mapping_sha256,
                 expectations_sha256=run.identity.suites_sha256,
                 package_version=__version__,
+                fence=extracted.fence,
                 audit_seq=head.seq if head else None,
                 audit_head=head.text if head else None,
             )

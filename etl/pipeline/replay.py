@@ -34,6 +34,7 @@ def extract_open(run: Run, codes: Sequence[str] = ()) -> Extracted:
         codes: claim numbers (or ids) to keep to; empty = every open claim.
     """
     with run.step("extract") as facts:
+        fence = run.sink.fence()
         wanted = _open_claims(run, codes)
         pages: list[RawPage] = []
         counts: dict[str, Counter[str]] = {}
@@ -46,7 +47,7 @@ def extract_open(run: Run, codes: Sequence[str] = ()) -> Extracted:
             counts.setdefault(form_type, Counter())["extracted"] += 1
         store_pages(run, pages)
         read_lists(run)
-        extracted = Extracted({}, [], {form: dict(counter) for form, counter in counts.items()}, len(pages))
+        extracted = Extracted({}, [], {form: dict(counter) for form, counter in counts.items()}, len(pages), fence)
         run.work.write_value("extracted", extracted)
         facts.rows_in, facts.rows_out = len(wanted), len(pages)
     return extracted
@@ -88,9 +89,10 @@ def accept_once(
 def extract_listed(run: Run, refs: Sequence[str]) -> Extracted:
     """What ``extract`` leaves, for stored versions alone; watermarks do not move."""
     with run.step("extract") as facts:
+        fence = run.sink.fence()
         store_pages(run, [])
         read_lists(run)
-        extracted = Extracted({}, list(refs), {}, len(refs))
+        extracted = Extracted({}, list(refs), {}, len(refs), fence)
         run.work.write_value("extracted", extracted)
         facts.rows_in = facts.rows_out = len(refs)
     return extracted

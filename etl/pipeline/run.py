@@ -61,6 +61,7 @@ def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
         run.ledger.stop_run(run.run_id, stopped, peak_rss_mb=peak_rss_mb())
     else:
         run.ledger.finish_run(run.run_id, verdict, cause_code=None if verdict == "green" else "PARTIAL", cause_text=cause or None, peak_rss_mb=peak_rss_mb())
+        run.ledger.name_lost_runs(run.run_id)
     report = write_run_report(run)
     if stopped is None:
         run.work.remove()

@@ -69,8 +69,7 @@ def _ledger_amounts(entries: pd.DataFrame) -> tuple[Amounts, set[str]]:
     unreadable = entries.loc[(entries["currency"] == "") | (entries["event_day"] < _UNREADABLE_DAY), "claim_id"]
     columns = (pa.array(real[name]).to_pylist() for name in ("claim_id", "entry_kind", "part_no", "amount_minor", "currency"))
     amounts = {
-        (claim_id, kind, part): (Decimal(minor).scaleb(-exponent(currency)), currency)
-        for claim_id, kind, part, minor, currency in zip(*columns, strict=True)
+        (claim_id, kind, part): (Decimal(minor).scaleb(-exponent(currency)), currency) for claim_id, kind, part, minor, currency in zip(*columns, strict=True)
     }
     return amounts, set(unreadable)
 

@@ -70,9 +70,7 @@ class BudgetIndex:
                 self._computing.append((package, len(self.cells)))
                 self.cells.append(Cell(package, None, None))
 
-    def charges(
-        self, budget_lines: pd.DataFrame, *, basis: Literal["gross", "net"], entries: pd.DataFrame | None = None
-    ) -> Charges:
+    def charges(self, budget_lines: pd.DataFrame, *, basis: Literal["gross", "net"], entries: pd.DataFrame | None = None) -> Charges:
         """The charges of one chunk.
 
         Args:
@@ -125,14 +123,8 @@ class BudgetIndex:
         if key not in self._known:
             *of_kinds, currency = values
             above = {kind: tuple(self._above(kind, value)) for kind, value in zip(self._kinds, of_kinds, strict=True)}
-            cells = [
-                cell for tree in self._trees if tree.package.currency == currency for cell in tree.taking(above, day)
-            ]
-            cells += [
-                cell
-                for package, cell in self._computing
-                if package.currency == currency and package.first_day <= day <= package.last_day
-            ]
+            cells = [cell for tree in self._trees if tree.package.currency == currency for cell in tree.taking(above, day)]
+            cells += [cell for package, cell in self._computing if package.currency == currency and package.first_day <= day <= package.last_day]
             self._known[key] = tuple(cells) or (UNBUDGETED,)
         return self._known[key]
 

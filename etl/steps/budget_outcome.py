@@ -71,11 +71,7 @@ class Judged:
             reason = standing[row["cell"]]
             if rule == "BUDGET_EXCEEDED":
                 charge, left = to_text(row["charge_minor"], currency), to_text(row["left_minor"], currency)
-                reason += (
-                    f"; this claim {charge}, counted there already"
-                    if self.counted
-                    else f"; this claim {charge}, left {left}"
-                )
+                reason += f"; this claim {charge}, counted there already" if self.counted else f"; this claim {charge}, left {left}"
             bad = Bad(entry, action, rule, reason)
             if action == "warn":
                 passing.append(bad)
@@ -114,9 +110,7 @@ def checks_of(judged: Judged) -> pd.DataFrame:
 def rejects_of(judged: Judged, refused: Sequence[Bad]) -> pd.DataFrame:
     """Columns entry_no, disposition, rule, reason."""
     numbers = judged.entries["entry_no"].tolist()
-    rows = [
-        (numbers[bad.entry], "rejected" if bad.action == "reject" else "held", bad.rule, bad.reason) for bad in refused
-    ]
+    rows = [(numbers[bad.entry], "rejected" if bad.action == "reject" else "held", bad.rule, bad.reason) for bad in refused]
     columns = {"entry_no": "int64", "disposition": "str", "rule": "str", "reason": "str"}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
@@ -203,9 +197,7 @@ def _standing(cell: Cell) -> str:
     """What a budget stands at before the claims of this run: the same for every claim it concerns."""
     money, node, currency = cell.money, cell.node, cell.package.currency
     if money is None or node is None:
-        return (
-            f"{cell.package.name}: expected a computed budget, found Hesi still calculating it; wait for the next run"
-        )
+        return f"{cell.package.name}: expected a computed budget, found Hesi still calculating it; wait for the next run"
     amounts = {
         "budget": money.budget_minor,
         "used": money.used_minor,

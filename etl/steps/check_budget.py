@@ -163,9 +163,7 @@ def _after_requisitions(charged: _Charged, book: _Book, index: BudgetIndex) -> t
     A requisition gives no more than is open of it, and no more than the budget holds open requisitions; a claim that is
     refused later keeps its place in this row, which can only make the others look dearer.
     """
-    (entry, cell, requisition), amount = summed(
-        charged.entry, charged.cell, charged.requisition, amounts=charged.amount
-    )
+    (entry, cell, requisition), amount = summed(charged.entry, charged.cell, charged.requisition, amounts=charged.amount)
     if (requisition != NO_REQUISITION).any():
         still_open = np.array([index.budgets.requisitions[key] for key in index.requisitions] + [0], dtype=np.int64)
         claimed = pd.Series(amount).groupby([requisition, cell]).cumsum().to_numpy(np.int64)
@@ -183,9 +181,7 @@ def _steps(running: Ints, by: Sequence[Ints]) -> Ints:
     return steps
 
 
-def _taken(
-    entry: Ints, cell: Ints, book: _Book, *, over: Flags, charge: Ints, left: Ints, posted: Ints
-) -> pd.DataFrame:
+def _taken(entry: Ints, cell: Ints, book: _Book, *, over: Flags, charge: Ints, left: Ints, posted: Ints) -> pd.DataFrame:
     computed = np.append(book.computed, True)[cell]
     verdict = np.select([cell == UNBUDGETED, ~computed, over], [1, 2, 3], 0)  # places in VERDICTS
     return pd.DataFrame(

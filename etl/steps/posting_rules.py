@@ -67,7 +67,4 @@ PostingRules: TypeAlias = Mapping[str, CompanyPromises]
 
 def posting_rules(mappings: Mappings) -> PostingRules:
     """Company code -> what its vouchers must look like; built once a run."""
-    return {
-        company.company.code: CompanyPromises.of(company, mappings.charts[company.chart])
-        for company in mappings.companies
-    }
+    return {company.company.code: CompanyPromises.of(company, mappings.charts[company.chart]) for company in mappings.companies}

@@ -225,8 +225,14 @@ class _Claim:
         style = rules.mapping.voucher
         text = summary(style, template or style.summaries.reversal, **_quote(original))
         kind, part = original.header["entry_kind"], original.header["part_no"]
-        header = {**original.header, **_period(day), "original_day": original.header["voucher_day"], "attachment_count": attachments, "summary": text,
-                  "revision": self.work.next_revision(self.claim, kind, original.company, part)}
+        header = {
+            **original.header,
+            **_period(day),
+            "original_day": original.header["voucher_day"],
+            "attachment_count": attachments,
+            "summary": text,
+            "revision": self.work.next_revision(self.claim, kind, original.company, part),
+        }
         self.work.booked.add(header, (negated(line) for line in original.lines), reverses=original.header["revision"], rule="reversal")
 
     def _say_anew(self, entry: dict[str, Any], new: dict[str, Any], undone: list[PostedVoucher]) -> None:
@@ -250,10 +256,15 @@ class _Claim:
             self.work.dispositions[entry["entry_no"]] = "corrected"
         if lines:
             style = rules.mapping.voucher
-            header = {**original.header, **_period(day), "entry_kind": "CORRECTION", "original_day": original.header["voucher_day"],
-                      "summary": summary(style, style.summaries.correction, **_quote(original)),
-                      "attachment_count": (new or original.header)["attachment_count"],
-                      "revision": self.work.next_revision(self.claim, "CORRECTION", original.company, original.header["part_no"])}
+            header = {
+                **original.header,
+                **_period(day),
+                "entry_kind": "CORRECTION",
+                "original_day": original.header["voucher_day"],
+                "summary": summary(style, style.summaries.correction, **_quote(original)),
+                "attachment_count": (new or original.header)["attachment_count"],
+                "revision": self.work.next_revision(self.claim, "CORRECTION", original.company, original.header["part_no"]),
+            }
             self.work.booked.add(header, lines, reverses=NONE_REVERSED, rule="correction")
         return bool(lines)
 
@@ -285,9 +296,16 @@ class _Claim:
         company, style = rules.mapping.company.code, rules.mapping.voucher
         origin = next(voucher for voucher in (*self.payments(), *self.posted) if voucher.company == company)
         base = {**blank_line(rules), "dims": {dim_type: (code, name)}}
-        header = {**origin.header, **_period(day), "entry_kind": "RECLASS", "part_no": part, "attachment_count": 0, "original_day": day,
-                  "summary": summary(style, style.summaries.overpayment, payee=name, code=origin.header["claim_code"]),
-                  "revision": self.work.next_revision(self.claim, "RECLASS", company, part)}
+        header = {
+            **origin.header,
+            **_period(day),
+            "entry_kind": "RECLASS",
+            "part_no": part,
+            "attachment_count": 0,
+            "original_day": day,
+            "summary": summary(style, style.summaries.overpayment, payee=name, code=origin.header["claim_code"]),
+            "revision": self.work.next_revision(self.claim, "RECLASS", company, part),
+        }
         overpaid = rules.mapping.payables.overpaid(dim_type)
         lines = [{**base, "account_code": overpaid, "debit_minor": amount}, {**base, "account_code": account, "credit_minor": amount}]
         self.work.booked.add(header, lines, reverses=NONE_REVERSED, rule=f"{rules.place}:payables")

@@ -42,8 +42,14 @@ class BookedVouchers:
             self.lines.append({name: line[name] for name in VOUCHER_LINES.columns if name in line} | at | {"summary": header["summary"]})
             self.dims += [{**at, "dim_type": dim_type, "dim_code": code, "dim_name": name} for dim_type, (code, name) in line["dims"].items()]
             self.sources.append(
-                {**at, "source_line_id": "voucher", "source_part": f"{header['entry_kind']}-{header['revision']}",
-                 "amount_minor": line["debit_minor"] + line["credit_minor"], "fee_type_code": "", "rule": rule}
+                {
+                    **at,
+                    "source_line_id": "voucher",
+                    "source_part": f"{header['entry_kind']}-{header['revision']}",
+                    "amount_minor": line["debit_minor"] + line["credit_minor"],
+                    "fee_type_code": "",
+                    "rule": rule,
+                }
             )
 
 

@@ -194,10 +194,7 @@ def _checks(suites: Suites, name: str, *, frame: pd.DataFrame, parameters: Mappi
     read = dict.fromkeys(column for rule in rules for column in rule.columns)
     unknown = [column for column in read if column not in frame]
     if unknown:
-        raise ValidatorFailed(
-            f"{name}.json reads {', '.join(unknown)}; the frame has {', '.join(map(str, frame.columns))}. "
-            "Correct the expectation"
-        )
+        raise ValidatorFailed(f"{name}.json reads {', '.join(unknown)}; the frame has {', '.join(map(str, frame.columns))}. Correct the expectation")
     slim = frame[list(read)].assign(**{_ROW: np.arange(len(frame))})
     try:
         results = _run_gx(name, rules, frame=slim, parameters=parameters)
@@ -224,10 +221,7 @@ def _run_gx(name: str, rules: Sequence[Rule], *, frame: pd.DataFrame, parameters
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         suite = gx.ExpectationSuite(
             name=name,
-            expectations=[
-                {"type": r.type, "kwargs": dict(r.kwargs), "severity": r.severity, "meta": {"rule": r.rule}}
-                for r in rules
-            ],
+            expectations=[{"type": r.type, "kwargs": dict(r.kwargs), "severity": r.severity, "meta": {"rule": r.rule}} for r in rules],
         )
         # GX logs and drops an expectation it cannot build; the count is how we notice.
         if len(suite.expectations) != len(rules):
@@ -250,9 +244,7 @@ def _failed_rows(rule: Rule, result: Any, rows: int) -> list[int]:
         raise ValidatorFailed(f"{where}: expected all {rows} rows to be checked, GX checked {evaluated}")
     failed = [int(row) for part in result.result["unexpected_index_list"] for row in part[_ROW]]
     if len(failed) != result.result["unexpected_count"] or result.success != (not failed):
-        raise ValidatorFailed(
-            f"{where}: GX counts {result.result['unexpected_count']} failing rows but names {len(failed)}"
-        )
+        raise ValidatorFailed(f"{where}: GX counts {result.result['unexpected_count']} failing rows but names {len(failed)}")
     return failed
 
 

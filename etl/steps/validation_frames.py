@@ -23,9 +23,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
-def slim_entries(
-    entries: pd.DataFrame, vouchers: pd.DataFrame, voucher_lines: pd.DataFrame, *, rules: PostingRules
-) -> pd.DataFrame:
+def slim_entries(entries: pd.DataFrame, vouchers: pd.DataFrame, voucher_lines: pd.DataFrame, *, rules: PostingRules) -> pd.DataFrame:
     """One row per ready entry: its source amount beside what its voucher's lines add up to.
 
     Args:
@@ -52,9 +50,7 @@ def slim_entries(
             "part_no": ready["part_no"],
             "company_code": pd.Categorical(ready["company_code"], categories=sorted(rules)),
             "currency": pd.Categorical(ready["currency"], categories=_currencies(rules)),
-            "entry_key": pd.util.hash_pandas_object(ready[["claim_id", "entry_kind", "part_no"]], index=False).astype(
-                "int64"
-            ),
+            "entry_key": pd.util.hash_pandas_object(ready[["claim_id", "entry_kind", "part_no"]], index=False).astype("int64"),
             "event_day": ready["event_day"].astype("int64"),
             "source_minor": source,
             "voucher_minor": np.where(debit - residual == source, source, debit),
@@ -67,9 +63,7 @@ def slim_entries(
     )
 
 
-def slim_lines(
-    voucher_lines: pd.DataFrame, vouchers: pd.DataFrame, line_dimensions: pd.DataFrame, *, rules: PostingRules
-) -> pd.DataFrame:
+def slim_lines(voucher_lines: pd.DataFrame, vouchers: pd.DataFrame, line_dimensions: pd.DataFrame, *, rules: PostingRules) -> pd.DataFrame:
     """One row per voucher line: its amounts, and a flag (1 = right) for each promise it keeps.
 
     Args:
@@ -189,9 +183,7 @@ def _months(entry_no: pd.Series, vouchers: pd.DataFrame) -> tuple[Ints, Ints]:
     return np.append(dated, 0)[voucher], np.append(fiscal, 0)[voucher]
 
 
-def _residuals(
-    lines: pd.DataFrame, ready: pd.DataFrame, *, owner: npt.NDArray[np.integer], rules: PostingRules
-) -> Ints:
+def _residuals(lines: pd.DataFrame, ready: pd.DataFrame, *, owner: npt.NDArray[np.integer], rules: PostingRules) -> Ints:
     """Amount of each line that books an allowed rounding difference, whichever its side; 0 on all other lines."""
     amount = (lines["debit_minor"] + lines["credit_minor"]).to_numpy()
     explained = np.zeros(len(lines), dtype=np.int64)
@@ -215,9 +207,7 @@ def _account_promises(lines: _Lines, line_dimensions: pd.DataFrame) -> tuple[Fla
     never = AccountWindow(LAST_DAY, FIRST_DAY, frozenset())
     for k in range(max(map(len, windows), default=0)):
         kth = [of_pair[k] if k < len(of_pair) else never for of_pair in windows]
-        here = (lines.each([w.first_day for w in kth]) <= lines.day) & (
-            lines.day <= lines.each([w.last_day for w in kth])
-        )
+        here = (lines.each([w.first_day for w in kth]) <= lines.day) & (lines.day <= lines.each([w.last_day for w in kth]))
         is_open |= here
         for name in names:
             needed = lines.flag([name in w.dimensions for w in kth])

@@ -26,6 +26,8 @@ from etl.store.ledger_rows import BATCH, Row, Rows, aged, records, stored
 from etl.store.migrations import migrate
 
 Kind: TypeAlias = Literal["nightly", "incremental", "full", "replay", "reconcile", "reference"]
+POSTING_KINDS: tuple[Kind, ...] = ("nightly", "incremental", "full", "replay")
+LOST = "RUN_LOST"
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 
 
@@ -148,6 +150,21 @@ class Ledger:
         """
         code = error.code if isinstance(error, EtlError) else type(error).__name__
         self._close_run(run_id, "stopped", "red", code, str(error) or type(error).__name__, peak_rss_mb)
+
+    def name_lost_runs(self, run_id: str) -> int:
+        """How many older runs of a posting kind never told their end (killed, power cut); they are stopped now, and say so.
+
+        Called by a run that ended well: its posting keeps every older run from posting. One that lives after all writes its own end.
+        """
+        table = tables.run
+        this = self.run(run_id)
+        if this.kind not in POSTING_KINDS:
+            return 0
+        older = table.c.status == "running", table.c.started_at < this.started_at, table.c.kind.in_(POSTING_KINDS)
+        told = f"its process ended without a word; run {run_id} began later and ended well, so nothing of this one is still under way"
+        values = {"status": "stopped", "verdict": "red", "finished_at": self._now(), "cause_code": LOST, "cause_text": told}
+        with self._writing("name_lost_runs") as connection:
+            return int(connection.execute(update(table).where(*older).values(values)).rowcount)
 
     def record_step(
         self,

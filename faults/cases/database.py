@@ -25,8 +25,10 @@ ERRORS = {
 def cases() -> Iterator[Case]:
     """Every case runs on PostgreSQL."""
     acts: tuple[tuple[str, Act], ...] = (
-        ("commit reply lost", "lose the reply"), ("connection cut before the commit", "cut before"), ("kill -9 between commit and reply", "kill before the reply")
-    )  # fmt: skip
+        ("commit reply lost", "lose the reply"),
+        ("connection cut before the commit", "cut before"),
+        ("kill -9 between commit and reply", "kill before the reply"),
+    )
     for fault, act in acts:
         for seed in range(1, 41):
             yield _case(fault, f"posting {seed}", 1 + seed % 12, partial(around_commit, act=act))
@@ -61,7 +63,8 @@ def around_commit(world: World, act: Act) -> str:
         fired(ended.signal == signal.SIGKILL, "the kill")
     else:
         fired(not ended.well, "the lost connection")
-    return f"{ended.told}, {'committed all the same' if committed else 'nothing committed'}; the next run looked and {'posted nothing twice' if committed else 'posted'}"
+    then = "committed all the same; the next run looked and posted nothing twice" if committed else "nothing committed; the next run looked and posted"
+    return f"{ended.told}, {then}"
 
 
 def _trigger(world: World, table: str, row: int, action: str) -> None:
@@ -82,7 +85,7 @@ def _trigger_fired(world: World, row: int) -> bool:
 def ended_by_server(world: World, table: str, row: int) -> str:
     """pg_terminate_backend in the middle of COPY."""
     _trigger(world, table, row, "PERFORM pg_terminate_backend(pg_backend_pid())")
-    ended = world.note(world.run())
+    ended = world.run()
     fired(_trigger_fired(world, row) and not ended.well, "the ended connection")
     assert world.vouchers == 0, "part of a batch was committed"
     return f"{ended.told}, rolled back whole; the next run posted"
@@ -91,7 +94,7 @@ def ended_by_server(world: World, table: str, row: int) -> str:
 def refused_by_server(world: World, table: str, code: str) -> str:
     """The server raises an error of its own in the middle of the transaction."""
     _trigger(world, table, 3, f"RAISE EXCEPTION 'fault' USING ERRCODE = '{code}'")
-    ended = world.note(world.run())
+    ended = world.run()
     fired(_trigger_fired(world, 3) and not ended.well, "the server's error")
     assert world.vouchers == 0, "part of a batch was committed"
     return f"{ended.told}, rolled back whole; the next run posted"
@@ -108,7 +111,7 @@ def lock_held(world: World, seconds: int) -> str:
         time.sleep(seconds)
         assert world.vouchers == 0, "posted while another session held the lock"
     ended = world.note(run.end())
-    assert ended.well, ended.told
+    assert ended.well, f"{ended.told}: {ended.message}"
     return f"waited for the lock, then {ended.told}"
 
 
@@ -116,7 +119,7 @@ def lock_time_out(world: World) -> str:
     """Another session never gives the lock back."""
     with psycopg.connect(world.postgres.plain) as other:
         other.execute("SELECT id FROM posting_lock FOR UPDATE")
-        ended = world.note(world.run())
+        ended = world.run()
         fired(ended.code == "ANOTHER_RUN_ACTIVE", "the time-out")
     return f"{ended.told}, nothing posted; the next run posted"
 
@@ -141,7 +144,7 @@ def deadlock(world: World) -> str:
 
 def _until_waiting(world: World) -> None:
     deadline = time.monotonic() + 60
-    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{world.postgres.name}' AND wait_event_type = 'Lock'"  # noqa: S608
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{world.postgres.name}' AND wait_event_type = 'Lock'"
     while not world.count(query):
         fired(time.monotonic() < deadline, "the wait for a lock")
         time.sleep(0.02)

@@ -127,7 +127,8 @@ SHAPES: dict[str, Shape] = {
     "pay plan a text": _at("form", "payPlan", value="none"),
 }
 MONEY = {
-    "thousands separator": '"1,234.50"', "full width digits": '"１２３"', "minus zero": '"-0.00"', "three decimals": '"100.005"', "1e15": '"1e15"', "1e400": "1e400",
+    "thousands separator": '"1,234.50"',
+    "full width digits": '"１２３"', "minus zero": '"-0.00"', "three decimals": '"100.005"', "1e15": '"1e15"', "1e400": "1e400",
     "NaN": "NaN", "Infinity text": '"Infinity"', "empty text": '""', "a word": '"abc"', "a boolean": "true", "hexadecimal": '"0x64"', "a list": "[100]",
     "with its currency": '"100.00 CNY"', "in Chinese": '"壹佰元"', "underscore": '"1_000"', "negative": '"-5.00"', "long number": "100000000000000000.01",
     "blanks around": '" 33.00 "', "float noise": "0.1000000000000000055",

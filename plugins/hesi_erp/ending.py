@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from etl.errors import TransientError
+from etl.errors import TaskLost
 from etl.pipeline.context import Run, peak_rss_mb
 from etl.pipeline.drive import Steps
 from etl.pipeline.run import close_run, write_run_report
 from etl.pipeline.snapshot import close_snapshot
-
-
-class TaskLost(TransientError):
-    """A task of the run was killed or never started; clear it in Airflow, and the run continues from there."""
 
 
 def begin_step(run: Run, step: str) -> None:

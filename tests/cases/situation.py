@@ -51,8 +51,7 @@ def run_case(case: Words) -> MappedClaims:
 def _known(words: Sequence[Words], fresh: MappedClaims) -> dict[tuple[str, str, int], Known]:
     """What the ERP has; ``source: same`` takes the hash the claim has now, so that it did not change since."""
     hashes = {
-        (row.claim_id, row.entry_kind, row.part_no): (row.source_sha256, row.company_code, row.currency, row.amount_minor)
-        for row in fresh.entries.itertuples()
+        (row.claim_id, row.entry_kind, row.part_no): (row.source_sha256, row.company_code, row.currency, row.amount_minor) for row in fresh.entries.itertuples()
     }
     known = {}
     for item in words:
@@ -144,8 +143,13 @@ def claim_of(words: Words) -> dict[str, Any]:
     if "voucherNo" in words:
         extra["voucherNo"] = words["voucherNo"]
     common: dict[str, Any] = {
-        "id": words["code"], "code": words["code"], "state": words.get("state", "paid"), "submitter": words.get("submitter", "E001"),
-        "company": words.get("company", "C01"), "approved": words.get("flowEndTime", "2026-03-10"), "paid": words.get("payDate"),
+        "id": words["code"],
+        "code": words["code"],
+        "state": words.get("state", "paid"),
+        "submitter": words.get("submitter", "E001"),
+        "company": words.get("company", "C01"),
+        "approved": words.get("flowEndTime", "2026-03-10"),
+        "paid": words.get("payDate"),
         "account": words.get("account", "BANK-CNY-01"),
     }
     body = _expense(words, currency, common | extra) if form_type == "expense" else _other(words, form_type, currency, common | extra)
@@ -160,8 +164,13 @@ def _expense(words: Words, currency: str, rest: dict[str, Any]) -> dict[str, Any
     company_paid = words.get("companyRealPay", "0.00")
     lines = words.get("details", [{"amount": amount}])
     return expense(
-        amount, details=[detail_of(item, n, currency) for n, item in enumerate(lines, start=1)], pay=words.get("payMoney"), written_off=written_off,
-        company_paid=company_paid, currency=currency, **rest,
+        amount,
+        details=[detail_of(item, n, currency) for n, item in enumerate(lines, start=1)],
+        pay=words.get("payMoney"),
+        written_off=written_off,
+        company_paid=company_paid,
+        currency=currency,
+        **rest,
     )
 
 
@@ -194,8 +203,14 @@ def detail_of(words: Words, number: int, currency: str) -> dict[str, Any]:
         uses.append(use)
     shares = [share(item["money"], item["dept"], project=item.get("proj", ""), id=item.get("id", ""), currency=currency) for item in words.get("shares", ())]
     return detail(
-        _money(words, "amount", currency), fee=words.get("fee", "TRAVEL"), department=words.get("dept", "D10"), day=words.get("feeDate", "2026-03-05"),
-        id=words.get("id", f"d{number}"), shares=shares, invoices=uses, **extra,
+        _money(words, "amount", currency),
+        fee=words.get("fee", "TRAVEL"),
+        department=words.get("dept", "D10"),
+        day=words.get("feeDate", "2026-03-05"),
+        id=words.get("id", f"d{number}"),
+        shares=shares,
+        invoices=uses,
+        **extra,
     )
 
 

@@ -28,8 +28,19 @@ def vouchers_csv(mapped: MappedClaims) -> str:
     return table(
         "claim kind part company date original period word attach total summary",
         (
-            (v.claim_code, v.entry_kind, v.part_no, v.company_code, day_of(v.voucher_day), day_of(v.original_day), f"{v.fiscal_year}-{v.fiscal_period:02d}",
-             v.voucher_word, v.attachment_count, to_text(v.total_minor, v.base_currency), v.summary)
+            (
+                v.claim_code,
+                v.entry_kind,
+                v.part_no,
+                v.company_code,
+                day_of(v.voucher_day),
+                day_of(v.original_day),
+                f"{v.fiscal_year}-{v.fiscal_period:02d}",
+                v.voucher_word,
+                v.attachment_count,
+                to_text(v.total_minor, v.base_currency),
+                v.summary,
+            )
             for v in mapped.vouchers.itertuples()
         ),
     )

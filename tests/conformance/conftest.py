@@ -54,10 +54,7 @@ class Target:
 
     def dump(self) -> dict[str, Any]:
         """Everything the target holds that may not move on a run without news: all tables, all files."""
-        tables = {
-            name: [{key: value for key, value in row.items() if key not in MOVING} for row in self.rows(name)]
-            for name in schema.metadata.tables
-        }
+        tables = {name: [{key: value for key, value in row.items() if key not in MOVING} for row in self.rows(name)] for name in schema.metadata.tables}
         return {**tables, "files": {path.name: path.read_bytes() for path in sorted(self.folder.iterdir())}}
 
     def execute(self, statement: str) -> None:

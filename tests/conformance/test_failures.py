@@ -20,12 +20,10 @@ from tests.conformance.chunks import Chunk, batch, one
 
 SPOIL = {
     "sqlite": [
-        "CREATE TRIGGER spoil AFTER INSERT ON voucher_line WHEN NEW.debit <> 0 "
-        "BEGIN UPDATE voucher_line SET debit = debit + 0.01 WHERE rowid = NEW.rowid; END"
+        "CREATE TRIGGER spoil AFTER INSERT ON voucher_line WHEN NEW.debit <> 0 BEGIN UPDATE voucher_line SET debit = debit + 0.01 WHERE rowid = NEW.rowid; END"
     ],
     "postgresql": [
-        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN IF NEW.debit <> 0 THEN NEW.debit := NEW.debit + 0.01; END IF; RETURN NEW; END $$",
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.debit <> 0 THEN NEW.debit := NEW.debit + 0.01; END IF; RETURN NEW; END $$",
         "CREATE TRIGGER spoil BEFORE INSERT ON voucher_line FOR EACH ROW EXECUTE FUNCTION spoil()",
     ],
 }

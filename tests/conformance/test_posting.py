@@ -20,7 +20,7 @@ from tests.conformance.chunks import CREATED_AT, TODAY, Chunk, batch, decimals, 
 from tests.conformance.conftest import Target
 
 LATER = {"batch_id": "batch-2", "created_at": CREATED_AT + timedelta(days=7), "business_date": TODAY + timedelta(days=7)}
-ODD = ["𠮷野家", "😀 emoji", "O'Brien \"quoted\"", "back\\slash \\N \\.", "\\.", "tab\there", "line\nbreak\r\n", "a,b;c", "=1+1", "<b>&amp;"]
+ODD = ["𠮷野家", "😀 emoji", 'O\'Brien "quoted"', "back\\slash \\N \\.", "\\.", "tab\there", "line\nbreak\r\n", "a,b;c", "=1+1", "<b>&amp;"]
 ODD += ["' OR 1=1 --", "\u200b", " lead", "NULL"]
 
 

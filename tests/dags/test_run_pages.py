@@ -45,7 +45,6 @@ def get(home: Path) -> Iterator[Get]:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from fastapi.testclient import TestClient
 
-
     manager = create_auth_manager()
     roles = {"finance": "user", "onlooker": "viewer"}
     [pages] = [app["app"] for app in plugins_manager.get_fastapi_plugins()[0] if app["url_prefix"] == "/hesi"]

@@ -40,8 +40,13 @@ class Tenant:
     def settings(self, reversals: str = "auto") -> Settings:
         """Settings of the run."""
         return load_settings(
-            HESI_BASE_URL=self.hesi.base_url, HESI_APP_KEY=self.hesi.app_key, HESI_APP_SECURITY=self.hesi.app_security, HESI_REQUESTS_PER_SECOND="0",
-            HESI_ERP_HOME=str(self.folder / "home"), ERP_URL=f"sqlite:///{self.folder / 'erp.db'}", HESI_ERP_OVERLAP_HOURS=str(OVERLAP_HOURS),
+            HESI_BASE_URL=self.hesi.base_url,
+            HESI_APP_KEY=self.hesi.app_key,
+            HESI_APP_SECURITY=self.hesi.app_security,
+            HESI_REQUESTS_PER_SECOND="0",
+            HESI_ERP_HOME=str(self.folder / "home"),
+            ERP_URL=f"sqlite:///{self.folder / 'erp.db'}",
+            HESI_ERP_OVERLAP_HOURS=str(OVERLAP_HOURS),
             HESI_ERP_REVERSALS=reversals,
         )
 

@@ -69,7 +69,7 @@ def test_the_batch_holds_the_head_that_announced_it(history: History) -> None:
         ("UPDATE voucher_line SET account_code = '9999' WHERE rowid = 1", "ALTERED"),
         ("UPDATE voucher SET payload_sha256 = '" + "0" * 64 + "' WHERE rowid = 1", "REPLACED"),
         ("DELETE FROM voucher WHERE rowid = 1", "COUNT"),
-        ("UPDATE posting_batch SET audit_head = replace(audit_head, '\"hash\":\"', '\"hash\":\"0') ", "REPLACED"),
+        ('UPDATE posting_batch SET audit_head = replace(audit_head, \'"hash":"\', \'"hash":"0\') ', "REPLACED"),
     ],
 )
 def test_a_row_changed_by_hand_is_named(own: History, sql: str, word: str) -> None:

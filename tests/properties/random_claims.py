@@ -91,8 +91,16 @@ def random_claims(draw: st.DrawFn, id_: str) -> RandomClaim:
             for part in draw(parts_of(pay, negative=False))
         ]
     flow = expense(
-        text(total), details=[line[0] for line in drawn], pay=text(pay), written_off=text(written_off), company_paid=text(company_paid), id=id_,
-        code=f"B-{id_}", paid="2026-03-12" if paid else None, title=f"报销 {id_}", **rest,
+        text(total),
+        details=[line[0] for line in drawn],
+        pay=text(pay),
+        written_off=text(written_off),
+        company_paid=text(company_paid),
+        id=id_,
+        code=f"B-{id_}",
+        paid="2026-03-12" if paid else None,
+        title=f"报销 {id_}",
+        **rest,
     )
     flow["form"]["submitterId"] = f"{CORP}:{draw(st.sampled_from(['E001', 'E002', 'E003']))}"
     return RandomClaim(flow, tuple(line[1] for line in drawn if line[1] is not None), total, sum(line[3] for line in drawn))

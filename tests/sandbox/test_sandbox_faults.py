@@ -123,9 +123,7 @@ def test_offset_paging_over_a_drifting_set_loses_claims(client: Client, hesi: Sa
     ascending = {**_ASCENDING, "endDate": "2026-10-15 02:00:00"}
     seen: set[str] = set()
     for start in range(0, 300, 20):
-        seen |= {
-            flow["id"] for flow in client.apply_list(active="true", start=start, count=20, **ascending).json()["items"]
-        }
+        seen |= {flow["id"] for flow in client.apply_list(active="true", start=start, count=20, **ascending).json()["items"]}
     assert seen < everything
 
 

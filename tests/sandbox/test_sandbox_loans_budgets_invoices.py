@@ -152,9 +152,7 @@ def test_invoice_lines_add_up_to_their_header_and_state_the_rate(shared: Client)
     answer = shared.send("POST", "/v2/extension/INVOICE/object/invoice/detailBatch", {"invoiceIds": ids}).json()
     taxes: dict[str, Decimal] = {}
     for item in answer["items"]:
-        taxes[item["masterId"]] = taxes.get(item["masterId"], Decimal(0)) + Decimal(
-            item["E_system_发票明细_税额"]["standard"]
-        )
+        taxes[item["masterId"]] = taxes.get(item["masterId"], Decimal(0)) + Decimal(item["E_system_发票明细_税额"]["standard"])
         assert item["E_system_发票明细_税率"] in ("3%", "6%", "13%")
     assert taxes == {key: Decimal(row["E_system_发票主体_税额"]["standard"]) for key, row in headers.items()}
 

@@ -85,11 +85,7 @@ def test_payees_need_their_three_names_even_if_empty(shared: Client) -> None:
 def test_disabled_payees_are_found_only_by_name(shared: Client) -> None:
     everything = {"start": 0, "count": 100, "cardNos": ""}
     total = shared.get("/v2.1/payeeInfos", ids="", names="", **everything).json()["count"]
-    listed = [
-        row
-        for start in range(0, total, 100)
-        for row in _items(shared, "/v2.1/payeeInfos", ids="", names="", cardNos="", start=start, count=100)
-    ]
+    listed = [row for start in range(0, total, 100) for row in _items(shared, "/v2.1/payeeInfos", ids="", names="", cardNos="", start=start, count=100)]
     assert all(row["active"] for row in listed)
     named = _items(shared, "/v2.1/payeeInfos", ids="", names="已停用供应商", **everything)
     assert [row["active"] for row in named] == [False]

@@ -93,9 +93,7 @@ def _missing(expected: Any, actual: Any, path: str = "") -> list[str]:
         ]
     if isinstance(expected, list) and isinstance(actual, list):
         # One item with the example's keys is enough: templates differ between items.
-        return (
-            min((_missing(expected[0], item, f"{path}[]") for item in actual), key=len, default=[]) if expected else []
-        )
+        return min((_missing(expected[0], item, f"{path}[]") for item in actual), key=len, default=[]) if expected else []
     same = expected is None or actual is None or _kind(expected) == _kind(actual)
     return [] if same else [f"{path}: expected {_kind(expected)}, found {_kind(actual)}"]
 

@@ -138,9 +138,7 @@ def test_the_mix_of_types_states_and_presence_is_as_described(tenant: Tenant) ->
 
 def test_money_comes_in_every_documented_form(expenses: list[Flow]) -> None:
     texts = [line["amount"]["standard"] for line in _lines(expenses)]
-    taxes = [
-        entry["taxAmount"]["standard"] for line in _lines(expenses) for entry in line["invoiceForm"].get("invoices", [])
-    ]
+    taxes = [entry["taxAmount"]["standard"] for line in _lines(expenses) for entry in line["invoiceForm"].get("invoices", [])]
     scales = {type(flow["form"]["payMoney"]["standardScale"]) for flow in expenses}
     assert any("." not in text for text in texts)
     assert any(len(text.partition(".")[2]) == 1 for text in texts)
@@ -178,9 +176,7 @@ def test_each_defect_is_visible_in_its_claim(tenant: Tenant) -> None:
     assert form["foreign voucher number"]["voucherNo"] == "OLD-2026-0815"
     assert form["wrong base currency"]["expenseMoney"]["standardStrCode"] == "USD"
     plan = form["payPlan sum wrong"]
-    assert sum(_amount(r["dataLinkForm"]["E_system_支付计划_支付金额"]) for r in plan["payPlan"]) != _amount(
-        plan["payMoney"]
-    )
+    assert sum(_amount(r["dataLinkForm"]["E_system_支付计划_支付金额"]) for r in plan["payPlan"]) != _amount(plan["payMoney"])
     line = form["apportion sum wrong"]["details"][0]["feeTypeForm"]
     total = sum(_amount(row["apportionForm"]["apportionMoney"]) for row in line["apportions"])
     assert total not in (_amount(line["amount"]), _amount(line["amount"]) - _taxes(line))

@@ -121,6 +121,7 @@ MEANINGS: Mapping[str, str] = {
     "stream": "form type and active flag, e.g. expense:active",
     "detail": "the remark in words",
     "posting_lock.id": "the only row",
+    "posting_lock.updated_at": "when the newest run that has posted began to read (UTC); an older run may not post any more",
     # Runs
     "run_id": "run, YYYYMMDDTHHMMSSmmm-xxxx",
     "run.kind": "nightly, incremental, full, replay, reconcile or reference",

@@ -73,8 +73,5 @@ def _rules(described: Table) -> Iterator[str]:
 
 def _frame(spec: FrameSpec) -> str:
     key = ", ".join(f"`{name}`" for name in spec.key) or "none"
-    rows = [
-        (f"`{name}`", f"`{dtype}`", sentence(spec.notes.get(name) or meaning(spec.name, name)))
-        for name, dtype in spec.columns.items()
-    ]
+    rows = [(f"`{name}`", f"`{dtype}`", sentence(spec.notes.get(name) or meaning(spec.name, name))) for name, dtype in spec.columns.items()]
     return f"### `{spec.name}`\n\nGrain: {spec.grain}. Key: {key}.\n\n{table(('Column', 'Type', 'Meaning'), rows)}"

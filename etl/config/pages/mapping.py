@@ -23,8 +23,7 @@ The dimension types `employee` and `supplier` need no entry under `dimensions`: 
 _CODE_LENGTH = 60
 _PATTERNS = {
     "^[A-Z]{3}$": "currency code like `CNY`",
-    r"^(form|line|share|department|payee|staff)\.[^.\s]+$": "field path like `form.u_field`; first part form, line, share, "
-    "department, payee or staff",
+    r"^(form|line|share|department|payee|staff)\.[^.\s]+$": "field path like `form.u_field`; first part form, line, share, department, payee or staff",
 }
 
 
@@ -76,9 +75,7 @@ def _form(schema: dict[str, Any]) -> str:
     if branches:
         # A decimal is a number or its text in JSON Schema; a person only thinks of a number.
         numeric = any(branch.get("type") == "number" for branch in branches)
-        return (
-            "number" if numeric else " or ".join(_form(branch) for branch in branches if branch.get("type") != "null")
-        )
+        return "number" if numeric else " or ".join(_form(branch) for branch in branches if branch.get("type") != "null")
     return _PLAIN[schema["type"]](schema)
 
 

@@ -32,6 +32,4 @@ def page(title: str, *parts: str) -> str:
 def first_sentence(docstring: str | None) -> str:
     """The first paragraph of a docstring on one line, without Sphinx roles."""
     paragraph = (docstring or "").strip().split("\n\n")[0]
-    return " ".join(
-        paragraph.replace(":class:", "").replace(":mod:", "").replace(":data:", "").replace("``", "`").split()
-    )
+    return " ".join(paragraph.replace(":class:", "").replace(":mod:", "").replace(":data:", "").replace("``", "`").split())

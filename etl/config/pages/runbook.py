@@ -60,6 +60,16 @@ ADVICE: dict[type[EtlError], Advice] = {
         "finance", "合思正在重新计算预算包。", "Wait until Hesi has finished; the next run reads the budget again.",
         "等待合思计算完成，下次运行会重新读取预算。",
     ),
+    errors.AnchorUnavailable: Advice(
+        "it", "审计日志的链头未能保存到 `HESI_ERP_ANCHOR_DIR`。",
+        "Mount the folder, give the program's user the right to create files in it, check its space, then run again.",
+        "挂载该目录，确认程序用户可新建文件且空间充足，然后重新运行。",
+    ),
+    errors.TaskLost: Advice(
+        "it", "运行中的某个任务被终止、超时或未启动。",
+        "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice.",
+        "在 Airflow 中清除信息中所列的任务，运行从该处继续，不会重复过账。",
+    ),
     TerminalError: Advice(
         "it", "重试无效，需要人工处理。", "Read the message: it names what was expected, what was found and where.",
         "阅读信息：其中写明期望、实际与位置。",
@@ -118,15 +128,26 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Treat it as an incident: find out who changed the file, restore it from backup, and compare what was posted from it.",
         "按事件处理：查明改动者，从备份恢复，并核对据此过账的内容。",
     ),
+    errors.AuditLogAltered: Advice(
+        "it", "审计日志的最后一条不再是本程序写入的内容。",
+        "Treat it as an incident: run `hesi-erp audit check`, keep the folder as it is, compare it with its backup and the anchor folder.",
+        "按事件处理：执行 `hesi-erp audit check`，保留目录现状，与备份及链头目录比对。",
+    ),
+    errors.PackTooLarge: Advice(
+        "it", "证据包超过 4 GiB 或 65,535 个文件。",
+        "Build packs of shorter periods or of single companies.",
+        "按更短的期间或单个公司分别生成证据包。",
+    ),
     errors.SchemaOutdated: Advice(
         "it", "数据库的结构版本比程序新或无法识别。",
         "Install the program version that wrote the schema, or restore the matching database.",
         "安装写入该结构的程序版本，或恢复匹配的数据库。",
     ),
     errors.AnotherRunActive: Advice(
-        "it", "另一运行持有过账锁。",
-        "Wait for the other run to end. If none is running, look for an open transaction in the ERP database.",
-        "等待另一运行结束；若没有运行，检查 ERP 数据库是否有未结束的事务。",
+        "it", "另一运行持有过账锁，或较晚开始读取的运行已经过账。",
+        "Wait for the other run to end. If none is running, look for an open transaction in the ERP database. "
+        "Where a newer run has posted, nothing is to be done.",
+        "等待另一运行结束；若没有运行，检查 ERP 数据库是否有未结束的事务。若较新的运行已过账，则无需处理。",
     ),
 }  # fmt: skip
 

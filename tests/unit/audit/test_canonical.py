@@ -42,9 +42,7 @@ def test_an_entry_comes_back_from_its_line() -> None:
     assert (entry.seq, entry.prev, entry.hash, entry.kind, proved(entry)) == (7, GENESIS, digest, "decisions", True)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(b'"C1"', b'"C2"'), (b'"seq":7', b'"seq":8'), (b'"prev":"00', b'"prev":"10'), (b'"kind":"a"', b'"kind":"b"')]
-)
+@pytest.mark.parametrize(("old", "new"), [(b'"C1"', b'"C2"'), (b'"seq":7', b'"seq":8'), (b'"prev":"00', b'"prev":"10'), (b'"kind":"a"', b'"kind":"b"')])
 def test_the_hash_covers_every_member_of_an_entry(old: bytes, new: bytes) -> None:
     line, _ = encode_entry(7, prev=GENESIS, body={"kind": "a", "claim": "C1"})
     assert proved(decode_entry(line[:-1]))

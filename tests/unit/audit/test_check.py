@@ -45,7 +45,7 @@ def test_every_member_of_an_entry_is_covered(filled: AuditLog, member: str) -> N
     lines = lines_of(filled)
     entry = json.loads(lines[4])
     holder = entry if member in entry else entry["body"]
-    holder[member] = holder[member] + 1 if member == "seq" else f"{holder[member][:-1]}0"
+    holder[member] = holder[member] + 1 if member == "seq" else f"{holder[member][:-1]}{'1' if holder[member].endswith('0') else '0'}"
     lines[4] = json.dumps(entry, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     assert lines[4] != lines_of(filled)[4]
     found = problems(filled, lines)

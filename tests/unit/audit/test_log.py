@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from etl.audit.anchor import AnchorFolder, AnchorUnavailable, Head
+from etl.audit.anchor import AnchorFolder, Head
 from etl.audit.check import check_log
-from etl.audit.log import AuditLog, AuditLogAltered
-from etl.errors import AnotherRunActive
+from etl.audit.log import AuditLog
+from etl.errors import AnchorUnavailable, AnotherRunActive, AuditLogAltered
 from tests.unit.audit.conftest import SIGNER, ticking
 
 

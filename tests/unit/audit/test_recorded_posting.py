@@ -44,9 +44,7 @@ def post(run: Run, batch_id: str, chunk: PostingChunk, *, crash: str = "") -> No
     with recorded_posting(run, batch_id, created_at=NOW, decided=decided(chunk)) as head:
         if crash == "before":
             raise Crash
-        run.sink.post(
-            PostingBatch(batch_id, run.run_id, NOW, TODAY, [chunk], audit_seq=head.seq if head else None, audit_head=head.text if head else None)
-        )
+        run.sink.post(PostingBatch(batch_id, run.run_id, NOW, TODAY, [chunk], audit_seq=head.seq if head else None, audit_head=head.text if head else None))
         if crash == "after":
             raise Crash
 
@@ -98,7 +96,7 @@ def test_where_nothing_new_was_decided_nothing_is_written(run: Run) -> None:
 
 
 def test_no_posting_begins_on_a_log_somebody_changed(run: Run) -> None:
-    from etl.audit.log import AuditLogAltered
+    from etl.errors import AuditLogAltered
 
     whole = run.audit.path.read_bytes()
     run.audit.path.write_bytes(whole.replace(b'"covers_seq"', b'"Covers_seq"'))

@@ -13,10 +13,7 @@ CHART = "charts/main.yaml"
 def test_an_account_that_is_not_in_the_chart_is_told_with_the_nearest(mappings: MappingFolder) -> None:
     mappings.replace(COMPANY, 'admin: "6601"', 'admin: "6610"')
     (text,) = mappings.problems()
-    assert text.startswith(
-        f"{mappings.where(COMPANY, '6610')}: fee_types[0].accounts.admin: expected an account of chart main, "
-        "found '6610'; nearest: "
-    )
+    assert text.startswith(f"{mappings.where(COMPANY, '6610')}: fee_types[0].accounts.admin: expected an account of chart main, found '6610'; nearest: ")
     assert "6601 Travel" in text.partition("nearest: ")[2]
 
 
@@ -38,9 +35,7 @@ def test_an_account_that_is_not_in_the_chart_is_told_with_the_nearest(mappings: 
 )
 def test_every_place_that_names_an_account_is_checked(mappings: MappingFolder, old: str, new: str, place: str) -> None:
     mappings.replace(COMPANY, old, new)
-    assert mappings.problems() == [
-        f"{mappings.where(COMPANY, chr(34) + '9' + chr(34))}: {place}: expected an account of chart main, found '9'"
-    ]
+    assert mappings.problems() == [f"{mappings.where(COMPANY, chr(34) + '9' + chr(34))}: {place}: expected an account of chart main, found '9'"]
 
 
 def test_an_account_closed_before_its_fee_type_starts_is_not_in_force(mappings: MappingFolder) -> None:
@@ -73,12 +68,8 @@ def test_overlapping_entries_of_an_account_are_refused(mappings: MappingFolder) 
 
 
 def test_an_account_above_another_is_no_leaf(mappings: MappingFolder) -> None:
-    mappings.replace(
-        CHART, '{code: "1001", name: Bank}', '{code: "1001", name: Bank}\n  - {code: "1001.01", name: Cash}'
-    )
-    assert mappings.problems() == [
-        f"{mappings.where(CHART, 'Bank')}: accounts[0].code: expected leaf accounts only, found '1001' above '1001.01'"
-    ]
+    mappings.replace(CHART, '{code: "1001", name: Bank}', '{code: "1001", name: Bank}\n  - {code: "1001.01", name: Cash}')
+    assert mappings.problems() == [f"{mappings.where(CHART, 'Bank')}: accounts[0].code: expected leaf accounts only, found '1001' above '1001.01'"]
 
 
 def test_two_charts_of_one_name_are_refused(mappings: MappingFolder) -> None:

@@ -56,18 +56,8 @@ def test_the_demo_companies_load(demo: Mappings) -> None:
 
 @pytest.mark.parametrize("code", ["C01", "C02"])
 def test_an_expense_account_is_the_class_root_and_the_fee_suffix(demo: Mappings, code: str) -> None:
-    mapped = {
-        (fee_code, class_): account
-        for fee in company(demo, code).fee_types
-        for fee_code in fee.fee.codes
-        for class_, account in fee.accounts.items()
-    }
-    assert mapped == {
-        (fee_code, class_): f"{root}.{suffix}"
-        for suffix, codes in FEES.items()
-        for fee_code in codes
-        for class_, root in CLASS_ROOTS.items()
-    }
+    mapped = {(fee_code, class_): account for fee in company(demo, code).fee_types for fee_code in fee.fee.codes for class_, account in fee.accounts.items()}
+    assert mapped == {(fee_code, class_): f"{root}.{suffix}" for suffix, codes in FEES.items() for fee_code in codes for class_, root in CLASS_ROOTS.items()}
 
 
 def test_each_class_is_one_department_and_what_is_below_it(demo: Mappings) -> None:
@@ -150,9 +140,7 @@ def test_every_expense_debit_of_the_demo_carries_a_department(demo: Mappings, ch
         ("rideHailing", date(2026, 6, 1), "none", None, []),
     ],
 )
-def test_input_vat_follows_the_kind_of_invoice_and_the_day(
-    demo: Mappings, kind: str, day: date, method: str, rate: int | None, base: list[str]
-) -> None:
+def test_input_vat_follows_the_kind_of_invoice_and_the_day(demo: Mappings, kind: str, day: date, method: str, rate: int | None, base: list[str]) -> None:
     entry = vat_kind(demo, kind, day)
     assert (entry.method, entry.rate, entry.base) == (method, rate, base)
 

@@ -36,9 +36,7 @@ def test_a_comment_in_any_file_is_another_version(mappings: MappingFolder, name:
 
 
 def test_the_version_depends_on_file_names_but_not_on_their_order() -> None:
-    assert (
-        total_sha256({"a": "1", "b": "2"}) == total_sha256({"b": "2", "a": "1"}) != total_sha256({"a": "2", "b": "1"})
-    )
+    assert total_sha256({"a": "1", "b": "2"}) == total_sha256({"b": "2", "a": "1"}) != total_sha256({"a": "2", "b": "1"})
 
 
 def test_without_a_budget_file_the_default_policy_warns(mappings: MappingFolder) -> None:
@@ -47,9 +45,7 @@ def test_without_a_budget_file_the_default_policy_warns(mappings: MappingFolder)
 
 
 def test_a_missing_folder_is_named(mappings: MappingFolder) -> None:
-    with pytest.raises(
-        ConfigError, match=r"HESI_ERP_MAPPINGS: expected a folder of YAML mappings, found none at .*elsewhere"
-    ):
+    with pytest.raises(ConfigError, match=r"HESI_ERP_MAPPINGS: expected a folder of YAML mappings, found none at .*elsewhere"):
         load_mappings(mappings.path / "elsewhere")
 
 
@@ -58,14 +54,11 @@ def test_a_folder_without_companies_is_refused(mappings: MappingFolder) -> None:
     assert mappings.problems() == ["companies/:1: expected at least one company file, found none"]
 
 
-@pytest.mark.parametrize(
-    "name", ["companies/B.yml", "companies/north/B.yaml", "B.yaml", "company/B.yaml", "companies/B.YAML"]
-)
+@pytest.mark.parametrize("name", ["companies/B.yml", "companies/north/B.yaml", "B.yaml", "company/B.yaml", "companies/B.YAML"])
 def test_a_file_that_would_never_be_read_is_refused(mappings: MappingFolder, name: str) -> None:
     mappings.write(name, "a: 1\n")
     assert mappings.problems() == [
-        f"{name}:1: expected budget.yaml or a .yaml file directly in one of charts, companies, layouts, schema, vat; "
-        "this file would never be read"
+        f"{name}:1: expected budget.yaml or a .yaml file directly in one of charts, companies, layouts, schema, vat; this file would never be read"
     ]
 
 
@@ -82,8 +75,7 @@ def test_an_unknown_chart_is_told_with_the_known_ones(mappings: MappingFolder) -
 def test_a_class_nobody_belongs_to_is_refused(mappings: MappingFolder) -> None:
     mappings.replace(COMPANY, 'research: "6602"', 'reserch: "6602"')
     assert mappings.problems() == [
-        f"{mappings.where(COMPANY, 'reserch')}: fee_types[0].accounts.reserch: expected a class of department_classes or * "
-        "(admin, research), found 'reserch'"
+        f"{mappings.where(COMPANY, 'reserch')}: fee_types[0].accounts.reserch: expected a class of department_classes or * (admin, research), found 'reserch'"
     ]
 
 
@@ -125,9 +117,7 @@ def test_a_class_nobody_belongs_to_is_refused(mappings: MappingFolder) -> None:
 )
 def test_nothing_is_claimed_twice_within_a_company(mappings: MappingFolder, old: str, new: str, problem: str) -> None:
     mappings.replace(COMPANY, old, new)
-    assert any(
-        f": {problem}" in text and ", found it also at companies/A.yaml:" in text for text in mappings.problems()
-    )
+    assert any(f": {problem}" in text and ", found it also at companies/A.yaml:" in text for text in mappings.problems())
 
 
 def test_a_bank_account_listed_twice_is_refused(mappings: MappingFolder) -> None:
@@ -180,13 +170,11 @@ def test_dimension_values_may_follow_one_another(mappings: MappingFolder) -> Non
         ("code: B", "companies/B.yaml:4: company.code: expected company 'A' once, found it also at companies/A.yaml:4"),
         (
             "ENTITY-B",
-            "companies/B.yaml:8: company.hesi.codes[0]: expected legal entity code 'ENTITY-A' once, "
-            "found it also at companies/A.yaml:8",
+            "companies/B.yaml:8: company.hesi.codes[0]: expected legal entity code 'ENTITY-A' once, found it also at companies/A.yaml:8",
         ),
         (
             "BANK-B",
-            "companies/B.yaml:26: bank_accounts[0].hesi: expected paying account 'BANK-A' once, "
-            "found it also at companies/A.yaml:26",
+            "companies/B.yaml:26: bank_accounts[0].hesi: expected paying account 'BANK-A' once, found it also at companies/A.yaml:26",
         ),
     ],
 )
@@ -202,25 +190,21 @@ def test_two_companies_may_share_departments_and_fee_types(mappings: MappingFold
 
 def test_unknown_vat_rules_are_told_with_the_known_ones(mappings: MappingFolder) -> None:
     mappings.replace(COMPANY, "rules: land", "rules: cn")
-    assert mappings.problems() == [
-        f"{mappings.where(COMPANY, 'rules: cn')}: input_vat.rules: expected VAT rules (land), found 'cn'"
-    ]
+    assert mappings.problems() == [f"{mappings.where(COMPANY, 'rules: cn')}: input_vat.rules: expected VAT rules (land), found 'cn'"]
 
 
 def test_a_general_taxpayer_needs_input_vat(mappings: MappingFolder) -> None:
     text = mappings.read(COMPANY)
     mappings.write(COMPANY, text[: text.index("input_vat:")])
     assert mappings.problems() == [
-        f"{mappings.where(COMPANY, 'kind: general')}: company.taxpayer[0].kind: expected input_vat in this file, "
-        "because a general taxpayer deducts"
+        f"{mappings.where(COMPANY, 'kind: general')}: company.taxpayer[0].kind: expected input_vat in this file, because a general taxpayer deducts"
     ]
 
 
 def test_a_rate_without_a_tax_code_is_told_with_the_rule_that_needs_it(mappings: MappingFolder) -> None:
     mappings.replace(COMPANY, "[{rate: 9, code: IN9}]", "[{rate: 6, code: IN6}]")
     assert mappings.problems() == [
-        f"{mappings.where(COMPANY, 'tax_codes')}: input_vat.tax_codes: expected a tax code for the rate 9 of "
-        f"{mappings.where(VAT, 'train')}, found none"
+        f"{mappings.where(COMPANY, 'tax_codes')}: input_vat.tax_codes: expected a tax code for the rate 9 of {mappings.where(VAT, 'train')}, found none"
     ]
 
 
@@ -232,9 +216,7 @@ def test_a_company_may_do_without_tax_codes(mappings: MappingFolder) -> None:
 def test_a_kind_of_invoice_has_one_rule_on_any_day(mappings: MappingFolder) -> None:
     mappings.write(VAT, mappings.read(VAT) + "  - {kinds: [train], method: none, from: 2025-12-31}\n")
     (text,) = mappings.problems()
-    assert text.startswith(
-        f"{VAT}:6: kinds[2].kinds[0]: expected kind 'train' once on any day, found it also at {VAT}:5"
-    )
+    assert text.startswith(f"{VAT}:6: kinds[2].kinds[0]: expected kind 'train' once on any day, found it also at {VAT}:5")
 
 
 def test_two_vat_files_of_one_name_are_refused(mappings: MappingFolder) -> None:
@@ -246,8 +228,7 @@ def test_closed_months_stand_in_order(mappings: MappingFolder) -> None:
     closed = "[{period: 2026-02, closed_on: 2026-03-05},\n    {period: 2026-01, closed_on: 2026-02-05}]"
     mappings.replace(COMPANY, "chart: main", f"chart: main\nperiods:\n  closed: {closed}")
     assert mappings.problems() == [
-        f"{mappings.where(COMPANY, '2026-01')}: periods.closed[1].period: expected each month once, in order, "
-        "found '2026-01' after '2026-02'"
+        f"{mappings.where(COMPANY, '2026-01')}: periods.closed[1].period: expected each month once, in order, found '2026-01' after '2026-02'"
     ]
 
 
@@ -255,8 +236,7 @@ def test_a_month_is_reopened_only_after_it_was_closed(mappings: MappingFolder) -
     closed = "[{period: 2026-02, closed_on: 2026-03-05, reopened_on: 2026-03-04}]"
     mappings.replace(COMPANY, "chart: main", f"chart: main\nperiods: {{closed: {closed}}}")
     assert mappings.problems() == [
-        f"{mappings.where(COMPANY, 'reopened_on')}: periods.closed[0].reopened_on: expected a day from 2026-03-05 on, "
-        "found '2026-03-04'"
+        f"{mappings.where(COMPANY, 'reopened_on')}: periods.closed[0].reopened_on: expected a day from 2026-03-05 on, found '2026-03-04'"
     ]
 
 
@@ -267,9 +247,7 @@ def test_a_budget_for_an_unknown_company_is_refused(mappings: MappingFolder) -> 
 
 def test_a_budget_file_must_be_there(mappings: MappingFolder) -> None:
     mappings.write("budget.yaml", "source:\n  kind: csv\n  file: budgets/2026.csv\n")
-    assert mappings.problems() == [
-        "budget.yaml:3: source.file: expected a file below the mappings folder, found none at 'budgets/2026.csv'"
-    ]
+    assert mappings.problems() == ["budget.yaml:3: source.file: expected a file below the mappings folder, found none at 'budgets/2026.csv'"]
 
 
 def test_a_budget_file_that_is_there_is_taken(mappings: MappingFolder) -> None:

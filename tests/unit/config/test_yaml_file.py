@@ -74,9 +74,7 @@ def test_a_place_is_written_as_people_write_it() -> None:
 
 
 def test_a_repeated_key_is_refused_with_both_lines(yaml_file: WriteYaml) -> None:
-    assert mistakes(yaml_file("a:\n  b: 1\n  c: 2\n  b: 3\n")) == (
-        "rules.yaml:4: a.b: expected each key once, found it again (first on line 2)",
-    )
+    assert mistakes(yaml_file("a:\n  b: 1\n  c: 2\n  b: 3\n")) == ("rules.yaml:4: a.b: expected each key once, found it again (first on line 2)",)
 
 
 def test_all_repeated_keys_are_reported_at_once(yaml_file: WriteYaml) -> None:
@@ -96,8 +94,7 @@ def test_all_repeated_keys_are_reported_at_once(yaml_file: WriteYaml) -> None:
         ("a: !!int 1\n", "rules.yaml:1: expected no tag, found tag:yaml.org,2002:int; the program knows the type"),
         (
             "a: !!python/object:os.system x\n",
-            "rules.yaml:1: expected no tag, found tag:yaml.org,2002:python/object:os.system; "
-            "the program knows the type",
+            "rules.yaml:1: expected no tag, found tag:yaml.org,2002:python/object:os.system; the program knows the type",
         ),
         ("a: !secret x\n", "rules.yaml:1: expected no tag, found !secret; the program knows the type"),
         ("%YAML 1.1\n---\na: 1\n", "rules.yaml:2: expected no directive but %YAML 1.2, found another one"),
@@ -113,9 +110,7 @@ def test_what_hides_the_meaning_of_a_file_is_refused(yaml_file: WriteYaml, conte
     assert expected in mistakes(yaml_file(content))
 
 
-@pytest.mark.parametrize(
-    ("content", "line"), [("a: 1\nb: [1, 2\nc: 3\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: 'open\n", 2), ("a: b: c\n", 1)]
-)
+@pytest.mark.parametrize(("content", "line"), [("a: 1\nb: [1, 2\nc: 3\n", 3), ("a: 1\n\tb: 2\n", 2), ("a: 'open\n", 2), ("a: b: c\n", 1)])
 def test_broken_yaml_names_the_line(yaml_file: WriteYaml, content: str, line: int) -> None:
     (text,) = mistakes(yaml_file(content))
     assert text.startswith(f"rules.yaml:{line}: expected YAML 1.2, found ")
@@ -127,9 +122,7 @@ def test_control_characters_are_refused(yaml_file: WriteYaml) -> None:
 
 
 def test_a_file_that_is_not_utf8_names_the_line_and_the_byte(yaml_file: WriteYaml) -> None:
-    assert mistakes(yaml_file("a: 1\nb: 中\n".encode("gb18030"))) == (
-        "rules.yaml:2: expected UTF-8 text, found byte 0xd6",
-    )
+    assert mistakes(yaml_file("a: 1\nb: 中\n".encode("gb18030"))) == ("rules.yaml:2: expected UTF-8 text, found byte 0xd6",)
 
 
 def test_an_alias_bomb_is_refused_without_being_unfolded(yaml_file: WriteYaml) -> None:
@@ -149,6 +142,4 @@ def test_a_file_beyond_the_size_limit_is_refused_without_parsing(yaml_file: Writ
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    assert mistakes(tmp_path / "rules.yaml") == (
-        "rules.yaml: expected a readable file, found: No such file or directory",
-    )
+    assert mistakes(tmp_path / "rules.yaml") == ("rules.yaml: expected a readable file, found: No such file or directory",)

@@ -14,12 +14,8 @@ VAT = "vat/land.yaml"
 @pytest.mark.parametrize(
     ("file", "old", "new", "fragment", "expected"),
     [
-        pytest.param(
-            COMPANY, "owner: Finance", "owner: [a]", "owner: [a]", "owner: expected text, found a list", id="text"
-        ),
-        pytest.param(
-            COMPANY, "owner: Finance", "owner:", "owner:", "owner: expected text, found nothing", id="nothing"
-        ),
+        pytest.param(COMPANY, "owner: Finance", "owner: [a]", "owner: [a]", "owner: expected text, found a list", id="text"),
+        pytest.param(COMPANY, "owner: Finance", "owner:", "owner:", "owner: expected text, found nothing", id="nothing"),
         pytest.param(
             COMPANY,
             "code: A\n",
@@ -122,8 +118,7 @@ VAT = "vat/land.yaml"
             "from: [share.u_project]",
             "from: [project]",
             "from: [project]",
-            "dimensions[1].from[0]: expected text of the form ^(form|line|share|department|payee|staff)\\.[^.\\s]+$, "
-            "found 'project'",
+            "dimensions[1].from[0]: expected text of the form ^(form|line|share|department|payee|staff)\\.[^.\\s]+$, found 'project'",
             id="field path",
         ),
         pytest.param(
@@ -234,9 +229,7 @@ VAT = "vat/land.yaml"
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_place(
-    mappings: MappingFolder, file: str, old: str, new: str, fragment: str, expected: str
-) -> None:
+def test_a_mistake_is_told_with_its_place(mappings: MappingFolder, file: str, old: str, new: str, fragment: str, expected: str) -> None:
     mappings.replace(file, old, new)
     assert f"{mappings.where(file, fragment)}: {expected}" in mappings.problems()
 

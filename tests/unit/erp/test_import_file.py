@@ -60,7 +60,7 @@ def claim() -> PostingChunk:
         {"account_code": "2202.01", "credit_minor": 879_427, "currency": "USD", "fx_rate": "7.1230", "amount_fc_minor": 123_456,
          "dimensions": {"supplier": ("S002", "=HYPERLINK(1)")}, "tax_rate": "6"},
     ]  # fmt: skip
-    chunk.voucher("C1", amount_minor=879_427, lines=lines, summary="𠮷 会议费, \"USD\"")
+    chunk.voucher("C1", amount_minor=879_427, lines=lines, summary='𠮷 会议费, "USD"')
     return chunk.build()
 
 

@@ -83,11 +83,7 @@ class FakeHesi:
         query = request.url.params
         since = self.since(request)
         wanted = {"true": (True,), None: (True, False)}.get(query.get("active"), (False,))
-        rows = [
-            row
-            for row in self.claims.values()
-            if row["active"] in wanted and (row["updateTime"] is None or row["updateTime"] >= since)
-        ]
+        rows = [row for row in self.claims.values() if row["active"] in wanted and (row["updateTime"] is None or row["updateTime"] >= since)]
         rows.sort(key=lambda row: (row["updateTime"] or 0, str(row["id"])), reverse=query.get("orderByType") != "asc")
         start, count = int(query["start"]), int(query["count"])
         answer = {"count": len(rows) if start == 0 else 0, "items": rows[start : start + count]}

@@ -38,9 +38,7 @@ def test_a_long_reference_list_is_read_completely(hesi: Any, client: Any) -> Non
     assert list(reference.rows_by_id(reference.departments(client)).values()) == rows
 
 
-def test_a_department_edited_while_reading_is_kept_in_its_newer_version_and_hides_no_other(
-    hesi: Any, client: Any
-) -> None:
+def test_a_department_edited_while_reading_is_kept_in_its_newer_version_and_hides_no_other(hesi: Any, client: Any) -> None:
     rows = [{"id": f"d{n}", "name": "old", "updateTime": f"2026-01-01 08:{n // 60:02}:{n % 60:02}"} for n in range(250)]
     edits = iter([3, 50, 99, 120])
 
@@ -304,9 +302,7 @@ def number(flow_id: str, text: str = "记-1") -> VoucherNumber:
 
 
 @pytest.mark.parametrize("names_culprits", [True, False])
-def test_one_bad_claim_does_not_keep_the_others_from_their_numbers(
-    hesi: Any, client: Any, names_culprits: bool
-) -> None:
+def test_one_bad_claim_does_not_keep_the_others_from_their_numbers(hesi: Any, client: Any, names_culprits: bool) -> None:
     desk = VoucherDesk(paid={f"P${n}" for n in range(40)}, others={"A1", "A2"}, names_culprits=names_culprits)
     hesi.routes[f"{API}/v2.1/flow/data/erpVoucher"] = desk
     ids = [*(f"P${n}" for n in range(10)), "A1", "U1", "A2", *(f"P${n}" for n in range(10, 40))]

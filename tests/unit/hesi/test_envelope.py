@@ -97,9 +97,7 @@ def test_cut_off_json_is_trouble_worth_another_try(body: bytes) -> None:
         decode(endpoint(Envelope.COUNT_ITEMS), body)
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b'{"item":[]}', b"[]", b"null", b"17", b'{"items":[1,}', b'{"items":NaN}', b"", b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"{}", b'{"item":[]}', b"[]", b"null", b"17", b'{"items":[1,}', b'{"items":NaN}', b"", b"[" * 100_000])
 def test_an_unknown_envelope_is_named_as_changed(body: bytes) -> None:
     assert verdict(Envelope.ITEMS, body) is Kind.CHANGED
     with pytest.raises(PayloadChanged, match="call: expected"):

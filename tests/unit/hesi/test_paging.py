@@ -44,9 +44,7 @@ def test_five_thousand_claims_in_one_second_lose_none(hesi: Any, client: Any) ->
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_five_thousand_claims_in_one_second_with_five_edits_between_pages_lose_none(
-    hesi: Any, client: Any, seed: int
-) -> None:
+def test_five_thousand_claims_in_one_second_with_five_edits_between_pages_lose_none(hesi: Any, client: Any, seed: int) -> None:
     dice = random.Random(seed)
     for n in range(5000):
         hesi.add(f"c{n}", T0 + dice.randrange(1000))

@@ -81,9 +81,7 @@ def test_every_claim_of_every_type_is_read(sandbox: Sandbox, session: HesiClient
     ],
 )
 @pytest.mark.parametrize("at", [1, 3])
-def test_a_fault_while_reading_costs_no_claim(
-    sandbox: Sandbox, session: HesiClient, kind: str, options: dict[str, Any], at: int
-) -> None:
+def test_a_fault_while_reading_costs_no_claim(sandbox: Sandbox, session: HesiClient, kind: str, options: dict[str, Any], at: int) -> None:
     before = heads(sandbox, "expense")
     fault = sandbox.faults.add(kind, path="getApplyList", at=at, **options)
     found = read(session, "expense")

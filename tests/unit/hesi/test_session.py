@@ -201,9 +201,7 @@ def test_a_failing_location_leaves_the_base_as_given(hesi: Any, client: Any, fai
         "no address",
     ],
 )
-def test_an_address_that_is_not_allowed_is_refused_before_anything_is_sent_there(
-    hesi: Any, client: Any, url: str
-) -> None:
+def test_an_address_that_is_not_allowed_is_refused_before_anything_is_sent_there(hesi: Any, client: Any, url: str) -> None:
     hesi.routes[LOCATION] = located(url)
     hesi.routes[FEES] = [OK]
     with pytest.raises(HostRefused):
@@ -219,9 +217,7 @@ def test_a_sandbox_on_this_machine_never_sends_the_session_to_the_internet(hesi:
     assert {request.url.host for request in hesi.requests} == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize(
-    "base", ["http://app.ekuaibao.com", "https://other.example", "app.ekuaibao.com", "https://app.ekuaibao.com/?a=1"]
-)
+@pytest.mark.parametrize("base", ["http://app.ekuaibao.com", "https://other.example", "app.ekuaibao.com", "https://app.ekuaibao.com/?a=1"])
 def test_a_wrong_base_address_is_a_configuration_error(connect: Connect, base: str) -> None:
     with pytest.raises(ConfigError, match="HESI_BASE_URL"):
         connect(base_url=base)
@@ -299,9 +295,7 @@ def test_an_unreadable_pause_falls_back_to_the_usual_one(hesi: Any, client: Any,
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_pause_longer_than_allowed_stops_the_run_with_its_cause(
-    hesi: Any, client: Any, clock: Any, status: int
-) -> None:
+def test_a_pause_longer_than_allowed_stops_the_run_with_its_cause(hesi: Any, client: Any, clock: Any, status: int) -> None:
     hesi.routes[FEES] = [httpx.Response(status, headers={"Retry-After": "3600"})]
     with pytest.raises(RateLimited, match="3600 s, HESI_MAX_RETRY_AFTER_SECONDS allows 60"):
         client.call(FEE_TYPES)

@@ -38,9 +38,7 @@ def test_trap_02_processing_cannot_be_asked_for_so_no_state_filter_is_sent(hesi:
 
 
 @pytest.mark.parametrize(("active", "sent", "found"), [(True, "true", ["alive"]), (False, "false", ["dead"])])
-def test_trap_03_active_is_tri_state_so_it_is_always_sent(
-    hesi: Any, client: Any, active: bool, sent: str, found: list[str]
-) -> None:
+def test_trap_03_active_is_tri_state_so_it_is_always_sent(hesi: Any, client: Any, active: bool, sent: str, found: list[str]) -> None:
     hesi.add("alive", T0)
     hesi.add("dead", T0, active=False)
     assert [page.claim_ids for page in read(client, active=active)] == [found]
@@ -141,9 +139,7 @@ def test_trap_10_money_reaches_the_caller_as_it_was_written(hesi: Any, client: A
     assert str(package.answer.value["tax"]) == "13.170"
 
 
-def test_trap_11_a_loan_package_without_due_date_and_with_the_inverted_state_passes_unchanged(
-    hesi: Any, client: Any
-) -> None:
+def test_trap_11_a_loan_package_without_due_date_and_with_the_inverted_state_passes_unchanged(hesi: Any, client: Any) -> None:
     value = {"id": "L1", "state": "REPAID", "repaymentDate": 9007199254740991, "total": "1000"}
     hesi.routes[f"{API}/v1/loan/loanInfo/$L1"] = [httpx.Response(200, json={"value": value})]
     (package,) = loans.loan_packages(client, ["L1"])
@@ -226,9 +222,7 @@ def test_trap_22_an_invoice_is_asked_under_the_type_hesi_gave_for_it(hesi: Any, 
 
 def test_trap_24_no_log_line_carries_the_token_or_a_person(hesi: Any, client: Any, caplog: Any) -> None:
     caplog.set_level("DEBUG")
-    hesi.routes[f"{API}/v1.1/staffs"] = [
-        httpx.Response(200, json={"items": [{"id": "s1", "name": "张大宝", "cellphone": "13800004394"}]})
-    ]
+    hesi.routes[f"{API}/v1.1/staffs"] = [httpx.Response(200, json={"items": [{"id": "s1", "name": "张大宝", "cellphone": "13800004394"}]})]
     list(reference.staffs(client))
     assert "token_issued" in caplog.text
     for personal in ("张大宝", "13800004394", "canary"):

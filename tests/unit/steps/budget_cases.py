@@ -49,9 +49,7 @@ def node(name: str, budget: int, *dimensions: tuple[str, str], **values: Any) ->
     return BudgetNode(name, f"node {name}", dims, (money,), **values)
 
 
-def budgets(
-    *nodes: BudgetNode, source: SourceKind = "csv", requisitions: dict[str, int] | None = None, **values: Any
-) -> Budgets:
+def budgets(*nodes: BudgetNode, source: SourceKind = "csv", requisitions: dict[str, int] | None = None, **values: Any) -> Budgets:
     """One package of these nodes for 2026 in CNY."""
     about = {
         "package_id": "P",

@@ -139,12 +139,8 @@ def test_a_claim_hesi_already_counted_is_not_subtracted_again() -> None:
 
 
 def test_a_node_that_stands_over_makes_every_claim_in_it_over() -> None:
-    source = budgets(
-        node("a", 10_000, D10, used=6_000, in_flight=4_001, over_rate_percent=120, control="FORBID"), source="hesi"
-    )
-    outcome = check_budget(
-        lines({"entry_no": 0, "gross_minor": 100}, {"entry_no": 1, "gross_minor": 100}), source, WARN
-    )
+    source = budgets(node("a", 10_000, D10, used=6_000, in_flight=4_001, over_rate_percent=120, control="FORBID"), source="hesi")
+    outcome = check_budget(lines({"entry_no": 0, "gross_minor": 100}, {"entry_no": 1, "gross_minor": 100}), source, WARN)
     assert verdicts(outcome) == {0: "over", 1: "over"}
     assert check_of(outcome, "a")["over_percent"] == "0.01"
     assert (
@@ -159,9 +155,7 @@ def test_a_node_that_stands_over_makes_every_claim_in_it_over() -> None:
 
 @pytest.mark.parametrize("control", ["ALLOW", "FORBID", "IGNORED"])
 @pytest.mark.parametrize(("policy", "refused"), [(WARN, 0), (HOLD, 1), (REJECT, 1)])
-def test_the_policy_decides_and_the_control_of_the_node_is_only_reported(
-    control: str, policy: BudgetPolicy, refused: int
-) -> None:
+def test_the_policy_decides_and_the_control_of_the_node_is_only_reported(control: str, policy: BudgetPolicy, refused: int) -> None:
     source = budgets(node("a", 1, D10, used=2, control=control), source="hesi")
     outcome = check_budget(lines({}), source, policy)
     assert len(outcome.rejects) == refused
@@ -287,9 +281,7 @@ def test_a_line_is_charged_to_the_period_of_its_day() -> None:
         months[1].first_day,
         months[1].last_day + 1,
     ]
-    outcome = check_budget(
-        lines(*({"entry_no": i, "day": d, "gross_minor": 1} for i, d in enumerate(days))), source, WARN
-    )
+    outcome = check_budget(lines(*({"entry_no": i, "day": d, "gross_minor": 1} for i, d in enumerate(days))), source, WARN)
     assert list(verdicts(outcome).values()) == ["unbudgeted", "within", "within", "within", "unbudgeted"]
     assert outcome.checks[["period", "claims"]].to_numpy().tolist() == [["2026-03", 2], ["2026-04", 1], ["", 2]]
 
@@ -339,11 +331,7 @@ def test_rejects_and_findings_have_the_promised_columns() -> None:
     assert rejects[["claim_id", "disposition", "step", "rule", "owner"]].to_numpy().tolist() == [
         ["ID00000001", "rejected", "check_budget", "BUDGET_EXCEEDED", "财务"]
     ]
-    assert (
-        rejects["reason"]
-        .iat[0]
-        .startswith("node a 2026: budget 0.00, used 0.00, in flight 0.00, open requisitions 0.00, ")
-    )
+    assert rejects["reason"].iat[0].startswith("node a 2026: budget 0.00, used 0.00, in flight 0.00, open requisitions 0.00, ")
     assert rejects["reason"].iat[0].endswith("; this claim 100.00, left 0.00")
     assert budget_rejects(outcome.rejects, entries.iloc[:1]).empty
     FINDINGS.check(check_budget(lines({}), budgets(node("a", 0, D10)), WARN).findings)
@@ -365,9 +353,7 @@ def test_ledger_rows_are_decimal_text_at_the_scale_of_the_currency() -> None:
 
 # --- laws
 
-claims = st.lists(
-    st.tuples(st.sampled_from(["D10", "D11", "D20"]), st.integers(-3_000, 9_000)), min_size=1, max_size=25
-)
+claims = st.lists(st.tuples(st.sampled_from(["D10", "D11", "D20"]), st.integers(-3_000, 9_000)), min_size=1, max_size=25)
 TREES = Hierarchies(parents={"DEPART": {"D11": "D10"}})
 
 
@@ -377,9 +363,7 @@ def lines_of(drawn: list[tuple[str, int]]) -> pd.DataFrame:
 
 @settings(max_examples=60, deadline=None)
 @given(claims, st.integers(0, 20_000), st.integers(0, 20_000), st.sampled_from([HOLD, REJECT]))
-def test_what_passes_never_exceeds_any_budget(
-    drawn: list[tuple[str, int]], above: int, below: int, policy: BudgetPolicy
-) -> None:
+def test_what_passes_never_exceeds_any_budget(drawn: list[tuple[str, int]], above: int, below: int, policy: BudgetPolicy) -> None:
     source = budgets(node("p", above, D10), node("c", below, ("DEPART", "D11")))
     outcome = check_budget(lines_of(drawn), source, policy, hierarchies=TREES)
     refused = set(outcome.rejects["entry_no"])
@@ -391,9 +375,7 @@ def test_what_passes_never_exceeds_any_budget(
 
 @settings(max_examples=60, deadline=None)
 @given(claims, st.integers(0, 20_000), st.sampled_from([WARN, HOLD]))
-def test_turns_agree_with_counting_one_claim_after_the_other(
-    drawn: list[tuple[str, int]], budget: int, policy: BudgetPolicy
-) -> None:
+def test_turns_agree_with_counting_one_claim_after_the_other(drawn: list[tuple[str, int]], budget: int, policy: BudgetPolicy) -> None:
     left, expected = budget, {}
     for i, (department, amount) in enumerate(drawn):
         if department == "D20":

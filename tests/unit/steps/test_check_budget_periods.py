@@ -43,9 +43,7 @@ def test_a_period_that_ends_before_it_starts_is_refused() -> None:
 
 
 def test_a_period_between_two_instants_is_counted_in_shanghai_days() -> None:
-    period = BudgetPeriod.between(
-        1_774_972_800_000, 1_806_508_799_000
-    )  # 2026-04-01T00:00+08:00, 2027-03-31T23:59:59+08:00
+    period = BudgetPeriod.between(1_774_972_800_000, 1_806_508_799_000)  # 2026-04-01T00:00+08:00, 2027-03-31T23:59:59+08:00
     assert (day_of(period.first_day), day_of(period.last_day)) == (date(2026, 4, 1), date(2027, 3, 31))
     assert period.label == "2026-04-01..2027-03-31"
 

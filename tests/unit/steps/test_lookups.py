@@ -75,7 +75,7 @@ def test_a_reason_names_the_nearest_known_values_the_file_and_the_day() -> None:
     assert answer is None
     assert problem is not None
     assert problem[0] == "FEE_TYPE_UNMAPPED"
-    assert "fee type TRAINING 培训 is not in fee_types of companies/C01.yaml on 2026-03-10; nearest known: TRAVEL" in problem[1]
+    assert "fee type TRAINING 培训 is not in force in fee_types of companies/C01.yaml on the voucher date; nearest known: TRAVEL" in problem[1]
     assert nearest("BANK-CNY-10", ["BANK-CNY-01", "CASH", ""]) == "; nearest known: BANK-CNY-01"
     assert nearest("zzz", ["aaa"]) == ""
 

@@ -22,9 +22,7 @@ def test_placeholders_without_a_value_leave_no_gap() -> None:
     assert summary(style(255), TEMPLATE, claimant="张三", fee="差旅费", fx="USD1.00", code="B1") == "张三报销差旅费 USD1.00 B1"
 
 
-@pytest.mark.parametrize(
-    ("unit", "text"), [("characters", "长" * 17 + " B1"), ("bytes_gb18030", "长" * 8 + " B1"), ("bytes_utf8", "长" * 5 + " B1")]
-)
+@pytest.mark.parametrize(("unit", "text"), [("characters", "长" * 17 + " B1"), ("bytes_gb18030", "长" * 8 + " B1"), ("bytes_utf8", "长" * 5 + " B1")])
 def test_the_middle_is_cut_in_the_unit_the_target_counts(unit: str, text: str) -> None:
     assert summary(style(20, unit), "{title} {code}", title="长" * 50, code="B1") == text
 

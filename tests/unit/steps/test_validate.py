@@ -57,12 +57,8 @@ BREAKERS = {
     "account_is_open": lambda c, e: c.change("lines", e, line_no=1, account_code="9999" if e == 3 else "6602.77"),
     "dimensions_are_complete": lambda c, e: c.drop_dimension(e, 1),
     "summary_fits": lambda c, e: c.change("lines", e, line_no=2, summary="  " if e == 3 else "长" * 61),
-    "tax_rate_on_vat_only": lambda c, e: c.change(
-        "lines", e, line_no=3 if e == 3 else 1, tax_rate="" if e == 3 else "6"
-    ),
-    "currency_fits_rate": lambda c, e: c.change(
-        "lines", e, line_no=4, currency="USD" if e == 3 else "CNY", fx_rate="" if e == 3 else "7.1"
-    ),
+    "tax_rate_on_vat_only": lambda c, e: c.change("lines", e, line_no=3 if e == 3 else 1, tax_rate="" if e == 3 else "6"),
+    "currency_fits_rate": lambda c, e: c.change("lines", e, line_no=4, currency="USD" if e == 3 else "CNY", fx_rate="" if e == 3 else "7.1"),
 }
 
 
@@ -238,9 +234,7 @@ def test_a_rule_of_the_user_rejects_with_its_own_code_and_owner() -> None:
         owner="treasury",
     )
     outcome = outcome_of(chunk(1), suites=suites)
-    assert outcome.failing[["entry_no", "rule", "reject_code", "disposition", "owner"]].to_numpy().tolist() == [
-        [0, "extra", "BUDGET_EXCEEDED", "held", "资金"]
-    ]
+    assert outcome.failing[["entry_no", "rule", "reject_code", "disposition", "owner"]].to_numpy().tolist() == [[0, "extra", "BUDGET_EXCEEDED", "held", "资金"]]
 
 
 def test_a_run_without_vouchers_passes_without_importing_great_expectations() -> None:
@@ -257,9 +251,7 @@ def test_a_run_without_vouchers_passes_without_importing_great_expectations() ->
         "assert o.failing.empty and len(o.results) == 16 and all(x.success for x in o.results)\n"
         "print('great_expectations' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=EXPECTATIONS.parent, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=EXPECTATIONS.parent, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
@@ -286,9 +278,7 @@ def test_findings_have_the_promised_columns() -> None:
     c = chunk(3)
     c.negate(1)
     findings = FINDINGS.check(outcome_of(c).findings)
-    assert findings[["claim_code", "rule", "amount_minor", "currency"]].to_numpy().tolist() == [
-        ["B00000001", "amount_is_positive", -10_600, "CNY"]
-    ]
+    assert findings[["claim_code", "rule", "amount_minor", "currency"]].to_numpy().tolist() == [["B00000001", "amount_is_positive", -10_600, "CNY"]]
 
 
 def test_every_reject_code_of_the_suites_is_in_the_catalogue() -> None:

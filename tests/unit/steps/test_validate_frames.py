@@ -140,9 +140,7 @@ def test_totals_are_per_company_currency_and_kind() -> None:
 
 
 def test_joined_chunks_keep_their_dtypes() -> None:
-    parts = [
-        slim_entries(c.entries, c.vouchers, c.lines, rules=promises()) for c in (chunk(2), chunk(0), chunk(1, start=2))
-    ]
+    parts = [slim_entries(c.entries, c.vouchers, c.lines, rules=promises()) for c in (chunk(2), chunk(0), chunk(1, start=2))]
     assert list(join(parts).dtypes) == list(parts[0].dtypes)
     flags = [lines_of(chunk(2)), lines_of(chunk(0))]
     assert list(join(flags).dtypes) == list(flags[0].dtypes)
@@ -181,9 +179,7 @@ def _company(*, fee_accounts: list[str]):  # type: ignore[no-untyped-def]
             "chart": "cas",
             "dimensions": [],
             "department_classes": [],
-            "fee_types": [
-                {"fee": {"codes": ["T"]}, "label": "x", "accounts": {str(i): a for i, a in enumerate(fee_accounts)}}
-            ],
+            "fee_types": [{"fee": {"codes": ["T"]}, "label": "x", "accounts": {str(i): a for i, a in enumerate(fee_accounts)}}],
             "payables": {"employee": "2241.01", "supplier": "2202.01"},
             "loans": {"employee": "1221.01", "supplier": "1123"},
             "prepayment": "1123",

@@ -111,9 +111,7 @@ def test_a_required_rule_that_checks_something_else_stops_the_run(folder: Path) 
         ),
     ],
 )
-def test_a_mistake_is_named_with_file_and_place(
-    folder: Path, change: Callable[[dict[str, Any]], object], problem: str
-) -> None:
+def test_a_mistake_is_named_with_file_and_place(folder: Path, change: Callable[[dict[str, Any]], object], problem: str) -> None:
     edit(folder, "voucher_lines", change)
     with pytest.raises(ConfigError) as raised:
         load_suites(folder)

@@ -93,12 +93,8 @@ def chunk(count: int, *, start: int = 0, kinds: tuple[str, ...] = ("EXPENSE",)) 
             "claim_version": 1,
             "source_sha256": "0" * 64,
         }
-        entries.append(
-            {**common, "currency": "CNY", "amount_minor": 10_600, "event_day": MARCH_10, "disposition": "ready"}
-        )
-        vouchers.append(
-            {**common, "voucher_day": MARCH_10, "fiscal_year": 2026, "fiscal_period": 3, "base_currency": "CNY"}
-        )
+        entries.append({**common, "currency": "CNY", "amount_minor": 10_600, "event_day": MARCH_10, "disposition": "ready"})
+        vouchers.append({**common, "voucher_day": MARCH_10, "fiscal_year": 2026, "fiscal_period": 3, "base_currency": "CNY"})
         for line_no, (account, debit, credit, rate, dimension) in enumerate(_lines_of(kind), start=1):
             line = {"entry_no": entry_no, "line_no": line_no}
             lines.append(

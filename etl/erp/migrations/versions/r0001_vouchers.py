@@ -54,7 +54,6 @@ def _where_cheap(key: sa.ForeignKeyConstraint) -> sa.ForeignKeyConstraint:
     return key.ddl_if(dialect=("sqlite", "mssql"))  # type: ignore[arg-type]  # a tuple is documented, the annotation is narrower
 
 
-
 def _batches() -> None:
     op.create_table(
         "posting_batch",
@@ -96,9 +95,9 @@ def _vouchers() -> None:
         sa.PrimaryKeyConstraint(*_KEY),
         _where_cheap(sa.ForeignKeyConstraint(["batch_id"], ["posting_batch.batch_id"])),
         sa.CheckConstraint("YEAR(voucher_date) = fiscal_year AND MONTH(voucher_date) = fiscal_period", name="date_in_period").ddl_if(dialect="mssql"),
-        sa.CheckConstraint(
-            "EXTRACT(YEAR FROM voucher_date) = fiscal_year AND EXTRACT(MONTH FROM voucher_date) = fiscal_period", name="date_in_period"
-        ).ddl_if(dialect="postgresql"),
+        sa.CheckConstraint("EXTRACT(YEAR FROM voucher_date) = fiscal_year AND EXTRACT(MONTH FROM voucher_date) = fiscal_period", name="date_in_period").ddl_if(
+            dialect="postgresql"
+        ),
         sa.CheckConstraint("strftime('%Y-%m', voucher_date) = printf('%04d-%02d', fiscal_year, fiscal_period)", name="date_in_period").ddl_if(dialect="sqlite"),
         sa.CheckConstraint("fiscal_period BETWEEN 1 AND 12", name="fiscal_period"),
         sa.CheckConstraint("status IN ('POSTED', 'REVERSED')", name="status"),
