@@ -54,14 +54,6 @@ faults: setup ## Break real runs on purpose, some cases of every fault (under fi
 faults-full: setup ## Every fault case (about an hour; goes on where it stopped) and docs/reliability.md
 	@exec $(BIN)/python -m faults --full
 
-.PHONY: faults
-faults: setup ## Break real runs on purpose: a selection of every fault
-	@exec $(BIN)/python -m faults --slice
-
-.PHONY: faults-full
-faults-full: setup ## Every fault case; goes on where it was interrupted, writes docs/reliability.md
-	@exec $(BIN)/python -m faults --full
-
 .PHONY: docs
 docs: install ## Write the generated pages and editor schemas again
 	@$(BIN)/python -m etl.config.generate
@@ -81,5 +73,5 @@ down: ## Stop the containers; their volumes stay
 
 .PHONY: clean
 clean: ## Remove the environment, the demo and every cache
-	rm -rf .venv .demo .faults .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .demo .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
