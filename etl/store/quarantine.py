@@ -1,7 +1,7 @@
 """Claims that could not be read, one small file each: which claim, why, who repairs it and where its raw JSON lies.
 
-``quarantine/<digest of the claim id>.json`` holds no content of the claim, only the way to it; the file goes when the claim
-can be read again.
+``quarantine/<digest of the claim id>.json`` holds no content of the claim, only the way to it, and what its reason
+quotes is masked; the file goes when the claim can be read again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 import pandas as pd
 
 from etl.frames import records
+from etl.masking import mask_text
 
 _TOLD = ("claim_id", "claim_code", "form_type", "rule", "reason", "owner", "raw_ref")
 
@@ -33,7 +34,7 @@ class Quarantine:
             path = self._path(row["claim_id"])
             part = path.with_suffix(".part")
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-                handle.write(msgspec.json.format(msgspec.json.encode({name: row[name] for name in _TOLD})))
+                handle.write(msgspec.json.format(msgspec.json.encode({name: row[name] for name in _TOLD} | {"reason": mask_text(row["reason"])})))
             part.rename(path)
 
     def release(self, claim_ids: Iterable[str]) -> None:

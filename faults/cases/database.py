@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import psycopg
 
@@ -133,13 +134,19 @@ def deadlock(world: World) -> str:
         other.execute("LOCK TABLE voucher_line IN ACCESS EXCLUSIVE MODE")
         run.go()
         _until_waiting(world)
-        waiting = threading.Thread(target=lambda: other.execute("SELECT id FROM posting_lock FOR UPDATE"))
+        waiting = threading.Thread(target=_lock_and_leave, args=(other,))
         waiting.start()
         ended = world.note(run.end())
         waiting.join(30)
     fired(not ended.well, "the deadlock")
     assert world.vouchers == 0, "part of a batch was committed"
     return f"{ended.told}, rolled back whole; the next run posted"
+
+
+def _lock_and_leave(other: psycopg.Connection[Any]) -> None:
+    """Waits for the posting lock; once the run was made to give way, everything is let go so that it can write its report."""
+    other.execute("SELECT id FROM posting_lock FOR UPDATE")
+    other.rollback()
 
 
 def _until_waiting(world: World) -> None:

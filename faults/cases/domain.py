@@ -273,13 +273,14 @@ def rounding(world: World) -> str:
     sums: dict[tuple[str, int], int] = defaultdict(int)
     lines = 0
     for path in sorted((world.home / "work").glob("*/map_fields/*/voucher_lines.arrow")):
-        with path.open("rb") as file:
-            rows = pyarrow.ipc.open_file(file).read_all().select(["entry_no", "debit_minor", "credit_minor"]).to_pydict()
+        table = pyarrow.ipc.open_file(path.read_bytes()).read_all()
+        rows = table.select(["entry_no", "debit_minor", "credit_minor"]).to_pydict()
         lines += len(rows["entry_no"])
         for entry, debit, credit in zip(rows["entry_no"], rows["debit_minor"], rows["credit_minor"], strict=True):
             sums[path.parent.name, entry] += debit - credit
     fired(len(sums) >= 10_000, f"10,000 vouchers instead of {len(sums)}")
     assert not any(sums.values()), f"{sum(map(bool, sums.values()))} vouchers do not balance"
+    run.go()
     ended = world.note(run.end())
     return f"{ended.told}; {len(sums)} vouchers of {lines} lines, residual 0 each, posted and read back"
 

@@ -76,7 +76,7 @@ class World:
         return f"sqlite:///{self.home / 'ledger.db'}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # the settings it makes must not reach tests of other folders
 def make_world(airflow: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., World]]:
     """Builds worlds; the last one built is the one Airflow's Connections point to."""
     opened: list[Sandbox] = []

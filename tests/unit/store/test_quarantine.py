@@ -25,3 +25,12 @@ def test_a_claim_id_never_becomes_a_path(tmp_path: Path) -> None:
     staged = stage_flows([expense("1,2", id="../../etc/passwd", code="B1")], demo_mappings())
     Quarantine(tmp_path).keep(staged.rejects)
     assert [path.parent for path in tmp_path.rglob("*.json")] == [tmp_path / "quarantine"]
+
+
+def test_a_number_of_a_person_is_masked_in_the_reason(tmp_path: Path) -> None:
+    staged = stage_flows([expense("13911112222x", id="flow1", code="B1")], demo_mappings())
+    quarantine = Quarantine(tmp_path)
+    quarantine.keep(staged.rejects)
+    (found,) = quarantine.claims()
+    assert "MONEY_INVALID" in found["rule"]
+    assert "13911112222" not in found["reason"]
