@@ -135,7 +135,7 @@ def test_one_changed_byte_of_a_sealed_page_is_found(position: int, tmp_path: Pat
     assert store.kept(RUN, FILE, page().sha256) == "altered"
 
 
-@pytest.mark.parametrize("keys", ["short", f"{NEW},short", NEW[:-1], "é" * 44])
+@pytest.mark.parametrize("keys", ["short", f"{NEW},short", NEW[:-1], "é" * 44], ids=["short", "second short", "one character less", "no ascii"])
 def test_a_key_that_is_none_is_a_wrong_setting_and_is_not_repeated(keys: str) -> None:
     with pytest.raises(ConfigError, match="HESI_ERP_RAW_KEYS: expected Fernet keys") as told:
         load_settings(HESI_ERP_RAW_KEYS=keys)
