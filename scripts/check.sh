@@ -23,8 +23,6 @@ if [ ${#failed[@]} -gt 0 ]; then
   printf '== failed: %s\n' "${failed[@]}"
 fi
 printf '== pytest\n'
-# make test WORKERS=2 shares the files between two processes.
-workers=${WORKERS:+-n $WORKERS --dist loadgroup}
-# shellcheck disable=SC2086  # several words on purpose
-$bin/python -m pytest ${workers:-} || exit 1
+# Two processes share the tests; make test WORKERS=0 runs them in one, in order.
+$bin/python -m pytest -n "${WORKERS:-2}" --dist loadgroup || exit 1
 [ ${#failed[@]} -eq 0 ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -78,7 +79,9 @@ def read_invoices(
 
     A tenant without the invoice feature has none to read; the claims then carry Hesi's own tax and a finding.
     """
-    headers: dict[str, tuple[str, dict[str, Raw]]] = {}
+    invoices: dict[str, Invoice] = {}
+    wanted: list[str] = []
+    lines: dict[str, list[tuple[str, str, int]]] = {}
     try:
         refs = []
         for answer, some in invoice_calls.invoice_refs(client, flow_ids):
@@ -86,16 +89,17 @@ def read_invoices(
             refs += [ref for ref in some if needs_header(ref.invoice_id)]
         for batch in invoice_calls.invoice_headers(client, refs):
             keep("invoice-headers", batch.body)
-            headers |= {_text(row.get("id")): (batch.object_type, row) for row in batch.rows}
-        wanted = [id_ for id_, (kind, _) in headers.items() if kind == invoice_calls.VAT_INVOICE and needs_items(id_)]
-        items: dict[str, list[tuple[str, str, int]]] = {}
+            read = {invoice.id: invoice for invoice in (_invoice(batch.object_type, row) for row in batch.rows)}
+            invoices |= read
+            if batch.object_type == invoice_calls.VAT_INVOICE:
+                wanted += filter(needs_items, read)
         for batch in invoice_calls.invoice_lines(client, wanted):
             keep("invoice-lines", batch.body)
             for row in batch.rows:
-                items.setdefault(_text(row.get("masterId")), []).append(_item(row))
+                lines.setdefault(_text(row.get("masterId")), []).append(_item(row))
     except (NotAllowed, SourceRefused):
         return {}
-    return {id_: _invoice(id_, kind, row, items.get(id_, [])) for id_, (kind, row) in headers.items()}
+    return invoices | {id_: replace(invoices[id_], items=tuple(items)) for id_, items in lines.items() if id_ in invoices}
 
 
 def _unique_code(row: Mapping[str, Any], counts: Counter[str]) -> str:
@@ -172,46 +176,72 @@ def _rate(raw: Raw | None) -> str:
     return text if text.replace(".", "", 1).isdigit() and text.strip("0.") else ""
 
 
-@lru_cache(maxsize=4096)
-def _field(key: str) -> str:
-    """Field of an ``E_system_<type name>_<field>`` member, empty for others; the type name changes with the kind of invoice."""
-    return key.rpartition("_")[2] if key.startswith("E_system_") else ""
+class _Keys(NamedTuple):
+    """Where a row keeps what an invoice needs; empty where it has no such member."""
+
+    category: str
+    gross: str
+    tax: str
+    rate: str
+    fare: str
+    fuel: str
+    issued: str
+    travelled: str
+    buyer_number: str
+    buyer_name: str
+    verified: str
+    medium: str
 
 
-def _by_suffix(row: Mapping[str, Raw]) -> dict[str, Raw]:
-    return {_field(key): value for key, value in row.items()}
+_FIELDS = _Keys(
+    category="发票类别",
+    gross="价税合计 金额",
+    tax="税额",
+    rate="税率",
+    fare="票价",
+    fuel="燃油附加费",
+    issued="发票日期 填开日期",
+    travelled="乘机时间 乘车时间 上车时间",
+    buyer_number="购买方纳税人识别号",
+    buyer_name="购买方名称",
+    verified="验真",
+    medium="介质",
+)
+
+
+@lru_cache(maxsize=256)
+def _keys(members: tuple[str, ...]) -> _Keys:
+    """The ``E_system_<type name>_<field>`` members of a row; the type name changes with the kind of invoice, and with it every key."""
+    own = {member.rpartition("_")[2]: member for member in members if member.startswith("E_system_")}
+    return _Keys(*(next((own[field] for field in fields.split() if field in own), "") for fields in _FIELDS))
 
 
 def _item(row: Mapping[str, Raw]) -> tuple[str, str, int]:
-    own = _by_suffix(row)
-    return _text(row.get("id")), _rate(own.get("税率")), _minor(own.get("税额")) or 0
+    keys, get = _keys(tuple(row)), row.get
+    return _text(get("id")), _rate(get(keys.rate)), _minor(get(keys.tax)) or 0
 
 
-def _invoice(id_: str, object_type: str, row: Mapping[str, Raw], items: list[tuple[str, str, int]]) -> Invoice:
-    own = _by_suffix(row)
-
-    def first(*fields: str) -> Raw | None:
-        return next((own[field] for field in fields if field in own), None)
-
-    category = _text(own.get("发票类别"))
-    tax, face = _minor(row.get("E_税额")), _minor(own.get("税额"))
-    if not items and (rate := _rate(row.get("E_税率"))):
-        items = [("", rate, tax or face or 0)]
-    verified = _value(own.get("验真"))
+def _invoice(object_type: str, row: Mapping[str, Raw]) -> Invoice:
+    """The invoice of a header; its one item is the header's own rate, until lines tell more."""
+    keys, get = _keys(tuple(row)), row.get
+    category = _text(get(keys.category))
+    tax, face = _minor(get("E_税额")), _minor(get(keys.tax))
+    rate = _rate(get("E_税率"))
+    verified = _value(get(keys.verified))
     kind = category if object_type == invoice_calls.VAT_INVOICE and category else object_type
-    if _text(own.get("介质")) == "纸质":
+    if _text(get(keys.medium)) == "纸质":
         kind = f"{kind}:paper"
     return Invoice(
-        id=id_,
+        id=_text(get("id")),
         kind=kind,
-        gross_minor=_minor(first("价税合计", "金额")),
+        gross_minor=_minor(get(keys.gross)),
         tax_minor=tax if tax is not None else face,
-        fare_minor=_minor(own.get("票价")),
-        fuel_minor=_minor(own.get("燃油附加费")),
-        invoice_ms=_instant(first("发票日期", "填开日期")),
-        travel_ms=_instant(first("乘机时间", "乘车时间", "上车时间")),
-        buyer_tax_number=_text(own.get("购买方纳税人识别号")),
-        buyer_name=_text(own.get("购买方名称")),
+        fare_minor=_minor(get(keys.fare)),
+        fuel_minor=_minor(get(keys.fuel)),
+        invoice_ms=_instant(get(keys.issued)),
+        travel_ms=_instant(get(keys.travelled)),
+        buyer_tax_number=_text(get(keys.buyer_number)),
+        buyer_name=_text(get(keys.buyer_name)),
         verified=verified if isinstance(verified, bool) else None,
-        items=tuple(items),
+        items=(("", rate, tax or face or 0),) if rate else (),
     )

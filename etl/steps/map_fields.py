@@ -590,6 +590,8 @@ def _mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: Mapping
 
     A posted one drifts down to nothing; an open one is gone.
     """
+    if not context.known:
+        return _without_vouchers([], [])
     current = {key for part in parts for key in zip(part.entries["claim_id"], part.entries["entry_kind"], part.entries["part_no"].tolist(), strict=True)}
     claims = staged.claims.set_index("claim_id")[["form_type", "hesi_state", "source_updated_ms", "raw_ref"]]
     unreadable = set(staged.rejects["claim_id"])

@@ -67,6 +67,8 @@ def revise(
 
 def continue_revisions(mapped: MappedClaims, last: Mapping[RevisionKey, int]) -> MappedClaims:
     """First vouchers of keys that were used and reversed before get the next revision instead of 0."""
+    if not last:
+        return mapped
     vouchers = mapped.vouchers
     keys = zip(vouchers["claim_id"], vouchers["entry_kind"], vouchers["company_code"], vouchers["part_no"].tolist(), vouchers["revision"].tolist(), strict=True)
     revisions = [last[key[:4]] + 1 if key[4] == 0 and key[:4] in last else key[4] for key in keys]

@@ -39,9 +39,8 @@ class Quarantine:
 
     def release(self, claim_ids: Iterable[str]) -> None:
         """Removes the files of claims that can be read now."""
-        if not any(self.folder.glob("*.json")):
-            return
-        for claim_id in claim_ids:
+        kept = {row["claim_id"] for row in self.claims()}
+        for claim_id in kept.intersection(claim_ids) if kept else ():
             self._path(claim_id).unlink(missing_ok=True)
 
     def claims(self) -> list[dict[str, Any]]:
