@@ -46,7 +46,7 @@ def begin(kind: str) -> Manifest:
     from etl.pipeline.context import begin as begin_run
 
     context = get_current_context()
-    full, origin = bool(context["params"].get("full")), started_by(context["dag"].dag_id, context["run_id"])
+    full, origin = kind == "full" or bool(context["params"].get("full")), started_by(context["dag"].dag_id, context["run_id"])
     run = _left_behind() or begin_run(airflow_settings(), kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
     run.close()
     return _manifest(run.run_id, "begin")

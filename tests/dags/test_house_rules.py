@@ -14,6 +14,7 @@ POSTING = ["begin", "extract", "stage", "map_fields", "check_budget", "validate"
 GRAPHS = {
     "claims_nightly": POSTING,
     "claims_incremental": POSTING,
+    "claims_sweep": POSTING,
     "replay_quarantine": POSTING,
     "reference_data": ["begin", "read_lists", "report"],
     "ledger_reconciliation": ["begin", "reconcile", "report"],
@@ -96,7 +97,7 @@ def test_assets_tie_the_dags_together(dag_bag: Any) -> None:
     from hesi_erp.schedule import ERP_VOUCHERS, HESI_REFERENCE
     from hesi_erp.tasks import POSTED
 
-    for dag_id in ("claims_nightly", "claims_incremental", "replay_quarantine"):
+    for dag_id in ("claims_nightly", "claims_incremental", "claims_sweep", "replay_quarantine"):
         assert dag_bag.dags[dag_id].get_task("load").outlets == [POSTED]
     assert dag_bag.dags["reference_data"].get_task("read_lists").outlets == [HESI_REFERENCE]
     condition = dag_bag.dags["ledger_reconciliation"].timetable.asset_condition

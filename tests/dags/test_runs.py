@@ -139,6 +139,16 @@ def test_posting_wakes_the_reconciliation_and_an_empty_run_does_not(world: World
     assert database(world.erp) == before
 
 
+def test_the_weekly_sweep_reads_everything_again_and_changes_nothing_that_is_right(world: World, nightly: DagRun, dag_bag: Any) -> None:
+    before = database(world.erp)
+    sweep = run_dag(dag_bag, "claims_sweep")
+    told = ledger_run(world, "claims_sweep", sweep)
+    assert (told.kind, told.verdict) == ("full", "amber")
+    read, again = (json.loads(xcoms(run)["extract"])["rows_in"] for run in (nightly, sweep))
+    assert again >= read > 100
+    assert database(world.erp) == before
+
+
 def test_the_reconciliation_ties_out_the_whole_ledger_and_posts_nothing(world: World, nightly: DagRun, dag_bag: Any) -> None:
     before = database(world.erp)
     ended = run_dag(dag_bag, "ledger_reconciliation")
