@@ -12,7 +12,8 @@ from functools import lru_cache
 
 MASK = "*"
 _CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-_SUSPICIOUS = re.compile(r"[@\d]")
+# What every number below contains; most texts have none, and one look costs less than four.
+_LONG_NUMBER = re.compile(r"\d{7}|\d{4}[ -]\d{4}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Chinese mobile numbers, bare, spaced or with the country code. Followed by ".dd" it is an amount.
 _MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?[1１][3-9３-９]\d[ -]?\d{4}[ -]?\d{4}(?!\d|\.\d)")
@@ -70,9 +71,10 @@ def mask_text(text: str) -> str:
     >>> mask_text("联系 13812345678，卡 6222021234567890123，金额 1234.50")
     '联系 138****5678，卡 6222****0123，金额 1234.50'
     """
-    if not _SUSPICIOUS.search(text):  # most texts: one look instead of five
+    if "@" in text:
+        text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
+    if not _LONG_NUMBER.search(text):
         return text
-    text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
     text = _ID_CARD.sub(lambda found: mask_card(found[0]), text)
     text = _BANK_CARD.sub(lambda found: mask_card(found[0]), text)
     text = _MOBILE.sub(lambda found: mask_phone(found[0]), text)

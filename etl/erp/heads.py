@@ -53,9 +53,9 @@ def batch_vouchers(connection: Connection, batch_id: str) -> Iterator[tuple[str,
     order = ("company_code", "book_code", "fiscal_year", "fiscal_period", "voucher_word", "voucher_no")
     query = sa.select(*(table.c[name] for name in _VOUCHER)).where(table.c.batch_id == batch_id).order_by(*(table.c[name] for name in order))
     with connection.execution_options(yield_per=_PAGE).execute(query) as result:
-        for company, *rest in result:
-            year, month = rest[6:8]
-            yield company, [*rest[:6], f"{year:04d}-{month:02d}", *rest[8:]]
+        for page in result.partitions():
+            for company, *identity, year, month, word, number, digest in page:
+                yield company, [*identity, f"{year:04d}-{month:02d}", word, number, digest]
 
 
 def queued_numbers(connection: Connection, *, at: datetime, statuses: Sequence[str]) -> list[list[str]]:

@@ -16,14 +16,14 @@ from sqlalchemy.engine import Connection
 from etl.erp import schema
 from etl.erp.columns import SQL_SERVER_BINARY
 from etl.erp.port import KNOWN_STATES, OPEN_ENTRIES
-from etl.erp.storable import stored_id
+from etl.erp.storable import stored_ids
 from etl.frames import NO_DAY, NO_INSTANT, FrameSpec, day_number
 from etl.money import to_minor
 
 
 def among(column: sa.ColumnElement[str], values: Sequence[str], dialect: str) -> sa.ColumnElement[bool]:
     """``column`` is one of ``values``: one bound parameter whatever their number, one plan for every chunk."""
-    listed = json.dumps([stored_id(value) for value in values], ensure_ascii=False)
+    listed = json.dumps(stored_ids(values), ensure_ascii=False)
     if dialect == "postgresql":
         # An ARRAY sub-select is evaluated once and then searched by index, like an array parameter but cheaper to send.
         opened = sa.func.json_array_elements_text(sa.cast(sa.literal(listed, sa.Text), postgresql.JSON)).table_valued("value")

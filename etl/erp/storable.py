@@ -6,6 +6,7 @@ written (:mod:`etl.erp.fitness`), but its row in claim_state and claim_reject mu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import pandas as pd
@@ -49,6 +50,13 @@ def stored_id(claim_id: str) -> str:
     if len(shown) <= _ID_LENGTH:
         return shown
     return f"{shown[: _ID_LENGTH - _HASH_LENGTH - 1]}~{sha256(claim_id.encode()).hexdigest()[:_HASH_LENGTH]}"
+
+
+def stored_ids(claim_ids: Sequence[str]) -> list[str]:
+    """:func:`stored_id` of each; nearly always nothing is to be changed, and one look tells."""
+    if max(map(len, claim_ids), default=0) <= _ID_LENGTH and "\0" not in "".join(claim_ids):
+        return list(claim_ids)
+    return [stored_id(claim_id) for claim_id in claim_ids]
 
 
 def _is_odd(values: pd.Series, limit: int) -> bool:

@@ -60,11 +60,10 @@ def write_numbers(client: HesiClient, numbers: Iterable[VoucherNumber], *, batch
     """
     rest = iter(numbers)
     while batch := list(islice(rest, batch_size)):
-        sendable = [number for number in batch if number.number.strip() and number.flow_id]
         for number in batch:
-            if number not in sendable:
+            if not _sendable(number):
                 yield WriteBackResult(number.flow_id, WriteBack.EMPTY, "an empty number would delete Hesi's number")
-        yield from _write(client, sendable)
+        yield from _write(client, list(filter(_sendable, batch)))
 
 
 def named_ids(text: str) -> list[str]:
@@ -74,6 +73,10 @@ def named_ids(text: str) -> list[str]:
     ['ID_3FQR$Yx5LWM', 'ID_2']
     """
     return [part.strip().strip("\"'") for inside in _IN_BRACKETS.findall(text) for part in inside.split(",") if part.strip()]
+
+
+def _sendable(number: VoucherNumber) -> bool:
+    return bool(number.number.strip() and number.flow_id)
 
 
 def _write(client: HesiClient, batch: Sequence[VoucherNumber]) -> Iterator[WriteBackResult]:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.money import exponent
-from etl.payload import page_items
 from etl.pipeline.context import Run
 from etl.steps.reconcile import Key, source_amounts, source_differences
 from etl.store.raw import RawPage
@@ -50,8 +49,7 @@ def _differences(run: Run, pages: list[RawPage], entries: pd.DataFrame) -> list[
 
 
 def _page_amounts(run: Run, page: RawPage) -> Amounts:
-    items = page_items(run.raw.read(run.run_id, page))
-    return source_amounts(items[item] for item in page.taken)
+    return source_amounts(run.raw.read(run.run_id, page), page.taken)
 
 
 def _files(entries: pd.DataFrame) -> Iterator[str]:

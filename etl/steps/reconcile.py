@@ -6,12 +6,15 @@ Pure. The source side is added up here again from the raw pages, with Decimal an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 from msgspec import Raw
+
+from etl.payload import page_items
 
 _DUE = {"paying", "PROCESSING", "paid", "archived"}
 _SETTLED = {"paid", "archived"}
@@ -56,20 +59,37 @@ class _Flow(msgspec.Struct):
     logs: list[_Log] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Flow)
+class _Page(msgspec.Struct):
+    items: list[_Flow]
 
 
-def source_amounts(items: Iterable[Raw]) -> dict[Key, tuple[Decimal, str]]:
-    """Amount and currency of every entry the raw claims give rise to; what cannot be read is left out (it is a reject)."""
+_DECODER, _PAGE = msgspec.json.Decoder(_Flow), msgspec.json.Decoder(_Page)
+_UNREADABLE = (msgspec.MsgspecError, InvalidOperation, UnicodeDecodeError, RecursionError)
+
+
+def source_amounts(page: bytes, taken: Sequence[int]) -> dict[Key, tuple[Decimal, str]]:
+    """Amount and currency of every entry these claims of a raw page give rise to; what cannot be read is left out (it is a reject)."""
     found: dict[Key, tuple[Decimal, str]] = {}
-    for raw in items:
+    for flow in _flows(page, taken):
         try:
-            flow = _DECODER.decode(raw)
             if flow.active and flow.state in _DUE:
                 found.update(_amounts(flow))
-        except (msgspec.MsgspecError, InvalidOperation, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             continue
     return found
+
+
+def _flows(page: bytes, taken: Sequence[int]) -> Iterator[_Flow]:
+    """The page decoded in one go; claim by claim where one of them cannot be read."""
+    try:
+        flows = _PAGE.decode(page).items
+    except _UNREADABLE:
+        items = page_items(page)
+        for item in taken:
+            with suppress(*_UNREADABLE):
+                yield _DECODER.decode(items[item])
+    else:
+        yield from (flows[item] for item in taken)
 
 
 def _amounts(flow: _Flow) -> dict[Key, tuple[Decimal, str]]:

@@ -46,7 +46,7 @@ class WorkFolder:
         """One frame of one chunk."""
         path = self.folder / step / f"{chunk:05d}" / f"{name}.arrow"
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            frame: pd.DataFrame = reader.read_all().to_pandas(split_blocks=True)
+            frame: pd.DataFrame = reader.read_all().to_pandas(split_blocks=True, ignore_metadata=True)  # the dtypes follow from the columns alone
         return frame
 
     def chunks(self, step: str) -> Iterator[int]:

@@ -54,6 +54,10 @@ def _where_cheap(key: sa.ForeignKeyConstraint) -> sa.ForeignKeyConstraint:
     return key.ddl_if(dialect=("sqlite", "mssql"))  # type: ignore[arg-type]  # a tuple is documented, the annotation is narrower
 
 
+def _key_where_cheap(*names: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*_KEY, *names).ddl_if(dialect=("sqlite", "mssql"))  # type: ignore[arg-type]
+
+
 def _batches() -> None:
     op.create_table(
         "posting_batch",
@@ -147,7 +151,7 @@ def _details() -> None:
         sa.Column("dim_type", identifier(60), nullable=False),
         sa.Column("dim_code", identifier(120), nullable=False),
         sa.Column("dim_name", words(200)),
-        sa.PrimaryKeyConstraint(*_KEY, "line_no", "dim_type"),
+        _key_where_cheap("line_no", "dim_type"),
         _to_voucher(),
     )
     op.create_table(
@@ -159,7 +163,7 @@ def _details() -> None:
         sa.Column("amount", amount(), nullable=False),
         sa.Column("fee_type_code", identifier(120)),
         sa.Column("rule", words(400), nullable=False),
-        sa.PrimaryKeyConstraint(*_KEY, "line_no", "source_line_id", "source_part"),
+        _key_where_cheap("line_no", "source_line_id", "source_part"),
         _to_voucher(),
     )
     op.create_table(
@@ -172,6 +176,9 @@ def _details() -> None:
         sa.PrimaryKeyConstraint("invoice_id", *_KEY),
         _to_voucher(),
     )
+    if op.get_context().dialect.name == "postgresql":
+        for table in ("voucher_line_dimension", "voucher_line_source"):
+            op.create_index(f"ix_{table}_claim_id", table, ["claim_id"])
 
 
 def _claim_states() -> None:
@@ -196,6 +203,7 @@ def _claim_states() -> None:
         sa.Column("loaded_at", instant(), nullable=False),
         sa.PrimaryKeyConstraint(*_STATE_KEY),
         sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped', 'reversed')", name="state"),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index("ix_claim_state_open", "claim_state", ["state"], sqlite_where=_OPEN, postgresql_where=_OPEN, mssql_where=_OPEN)
 
