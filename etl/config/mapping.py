@@ -209,6 +209,14 @@ class TaxCode(Strict):
     code: Code = Field(description="Tax code in the ERP")
 
 
+class NotDeducted(Dated):
+    """Values of a dimension whose shares deduct no input VAT: a project under simplified taxation, a canteen (rule 13)."""
+
+    dimension: Code = Field("project", description="A type of dimensions in this file")
+    hesi: HesiRef = Field(description="Its values in Hesi; each one listed by itself, what is below is not included")
+    reason: str = Field(description="Why, quoted in the finding, e.g. 简易计税项目")
+
+
 class InputVat(Strict):
     """Where deductible input VAT goes."""
 
@@ -216,6 +224,7 @@ class InputVat(Strict):
     account: Code = Field(description="Account of deductible input VAT, e.g. 2221.01.01")
     transfer_out: Code | None = Field(None, description="Account that takes deducted tax back in a later year, e.g. 2221.01.05 进项税额转出")
     tax_codes: list[TaxCode] = Field(default_factory=list, description="Tax codes by rate; none = lines carry no tax code")
+    not_deducted: list[NotDeducted] = Field(default_factory=list, description="Shares whose tax stays in their cost; the first entry in force decides")
 
 
 PLACEHOLDERS = ("claimant", "payee", "fee", "more", "offset", "fx", "code", "title", "date", "iso_date", "number")
@@ -298,6 +307,13 @@ class Residual(Strict):
     limit_minor: int = Field(0, ge=0, description="Largest difference in minor units that may be booked")
 
 
+class InvoiceTitle(Dated):
+    """Name and tax number invoices to the company must carry (发票抬头), on the days of the invoice."""
+
+    name: Code = Field(description="Buyer as the invoice names it")
+    tax_number: Code | None = Field(None, description="Buyer's tax number (纳税人识别号); absent = not compared")
+
+
 class Company(Strict):
     """The company and the book it keeps."""
 
@@ -307,6 +323,10 @@ class Company(Strict):
     base_currency: Currency = Field(description="Currency of the book; claims in another one are held")
     hesi: HesiRef = Field(description="Its 法人实体 items in Hesi")
     taxpayer: list[TaxpayerStatus] = Field(description="Taxpayer status by day")
+    invoice_titles: list[InvoiceTitle] = Field(
+        default_factory=list, description="Titles invoices may carry, old and new name side by side while both are accepted; none = not checked (rule 13)"
+    )
+    wrong_title: Literal["warn", "hold"] = Field("warn", description="What happens to a claim with an invoice made out to somebody else; its tax stays")
 
 
 class Fields(Strict):
