@@ -84,6 +84,8 @@ def _company_claims(owner: Placed[CompanyMapping]) -> Iterator[Claimed]:
         yield Claimed("one taxpayer status", "taxpayer", status, owner, ("company", "taxpayer", i))
     for i, title in enumerate(company.company.invoice_titles):
         yield Claimed(f"invoice title {title.name!r}", ("title", title.name), title, owner, ("company", "invoice_titles", i))
+    for i, prior in enumerate(company.prior_year):
+        yield Claimed("one account of prior-year adjustments", "prior_year", prior, owner, ("prior_year", i))
     for i, fee in enumerate(company.fee_types):
         for kind, value, place in _references(fee.fee, ("fee_types", i, "fee")):
             yield Claimed(f"fee type {kind} {value!r}", ("fee", kind, value), fee, owner, place)

@@ -300,6 +300,16 @@ class Periods(Strict):
     closed: list[ClosedPeriod] = Field(default_factory=list, description="Closed months in order")
 
 
+class PriorYear(Dated):
+    """When a correction of an earlier fiscal year is material, and where its profit or loss goes then (rule 25)."""
+
+    account: Code = Field(description="Account of prior-year adjustments, e.g. 6901 以前年度损益调整")
+    material_from_minor: int = Field(
+        ge=1,
+        description="Change of profit or loss in minor units from which a correction is material (1 = every one); a smaller one stays on its account",
+    )
+
+
 class Residual(Strict):
     """Where a rounding difference between debits and credits goes; beyond the limit the claim is rejected."""
 
@@ -365,32 +375,13 @@ class CompanyMapping(Strict):
     voucher: VoucherStyle = Field(default_factory=VoucherStyle, description="Word, maker, summaries and limits")
     periods: Periods = Field(default_factory=Periods, description="Closed months and what happens to their vouchers")
     residual: Residual | None = Field(None, description="Rounding differences; absent = a difference rejects the claim")
-
-    def accounts_used(self) -> dict[str, str]:
-        """Account code -> first place in this file that names it."""
-        used: dict[str, str] = {}
-        places: list[tuple[str, str | None]] = [
-            (f"fee_types[{i}].accounts.{class_}", account) for i, fee in enumerate(self.fee_types) for class_, account in fee.accounts.items()
-        ]
-        places += [(f"bank_accounts[{i}].account", bank.account) for i, bank in enumerate(self.bank_accounts)]
-        places += [
-            ("payables.employee", self.payables.employee),
-            ("payables.supplier", self.payables.supplier),
-            ("payables.other_individual", self.payables.other_individual),
-            ("payables.overpaid_employee", self.payables.overpaid_employee),
-            ("payables.overpaid_supplier", self.payables.overpaid_supplier),
-            ("input_vat.transfer_out", self.input_vat.transfer_out if self.input_vat else None),
-            ("company_paid.account", self.company_paid.account if self.company_paid else None),
-            ("loans.employee", self.loans.employee),
-            ("loans.supplier", self.loans.supplier),
-            ("prepayment", self.prepayment),
-            ("input_vat.account", self.input_vat.account if self.input_vat else None),
-            ("residual.account", self.residual.account if self.residual else None),
-        ]
-        for place, account in places:
-            if account is not None:
-                used.setdefault(account, place)
-        return used
+    correction: Literal["reversal", "difference"] = Field(
+        "reversal",
+        description="How a change of this fiscal year is booked: reversed and said anew, or one voucher of the difference where only amounts moved (rule 25)",
+    )
+    prior_year: list[PriorYear] = Field(
+        default_factory=list, description="Corrections of an earlier fiscal year, by their voucher day; none = never material, they stay on the expense account"
+    )
 
 
 class Mappings(Strict):

@@ -114,6 +114,11 @@ def test_a_class_nobody_belongs_to_is_refused(mappings: MappingFolder) -> None:
             "company.invoice_titles[1]: expected invoice title 'A' once on any day",
         ),
         (
+            "chart: main",
+            'chart: main\nprior_year: [{account: "6601", material_from_minor: 1}, {account: "6602", material_from_minor: 2}]',
+            "prior_year[1]: expected one account of prior-year adjustments once on any day",
+        ),
+        (
             "[{rate: 9, code: IN9}]",
             "[{rate: 9, code: IN9}, {rate: 9.00, code: X}]",
             "input_vat.tax_codes[1].rate: expected rate 9 once",
