@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Department:
@@ -54,6 +56,10 @@ class Invoice:
     buyer_name: str
     verified: bool | None
     items: tuple[tuple[str, str, int], ...] = ()  # item id, rate, tax
+
+    def day(self, unknown: int) -> int:
+        """Day of the invoice as days since 1970-01-01, ``unknown`` where it has none."""
+        return unknown if self.invoice_ms is None else (self.invoice_ms + ACCOUNTING_OFFSET_MS) // DAY_MS
 
 
 @dataclass(frozen=True)

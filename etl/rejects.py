@@ -366,6 +366,16 @@ CATALOGUE: dict[str, RejectCode] = _codes(
         "确定可抵扣部分。",
     ),
     (
+        "INVOICE_TITLE",
+        "held",
+        "claimant",
+        3,
+        "An invoice is made out to somebody else than the company, and the policy is hold.",
+        "发票抬头或税号与公司不符，策略为挂起。",
+        "Have the invoice issued again, or add the title with its days to company.invoice_titles.",
+        "重新开具发票，或将该抬头及有效期加入 company.invoice_titles。",
+    ),
+    (
         "RECEIPT_UNSETTLED",
         "held",
         "finance",

@@ -33,10 +33,18 @@ def account_uses(company: CompanyMapping) -> Iterator[AccountUse]:
     yield AccountUse(company.prepayment, ("prepayment",))
     if company.payables.other_individual:
         yield AccountUse(company.payables.other_individual, ("payables", "other_individual"))
+    if company.payables.overpaid_employee:
+        yield AccountUse(company.payables.overpaid_employee, ("payables", "overpaid_employee"))
+    if company.payables.overpaid_supplier:
+        yield AccountUse(company.payables.overpaid_supplier, ("payables", "overpaid_supplier"))
     if company.company_paid:
         yield AccountUse(company.company_paid.account, ("company_paid", "account"))
     if company.input_vat:
         yield AccountUse(company.input_vat.account, ("input_vat", "account"))
+    if company.input_vat and company.input_vat.transfer_out:
+        yield AccountUse(company.input_vat.transfer_out, ("input_vat", "transfer_out"))
+    for i, entry in enumerate(company.prior_year):
+        yield AccountUse(entry.account, ("prior_year", i, "account"), entry)
     if company.residual:
         yield AccountUse(company.residual.account, ("residual", "account"))
 

@@ -82,6 +82,10 @@ def _company_claims(owner: Placed[CompanyMapping]) -> Iterator[Claimed]:
     company = owner.model
     for i, status in enumerate(company.company.taxpayer):
         yield Claimed("one taxpayer status", "taxpayer", status, owner, ("company", "taxpayer", i))
+    for i, title in enumerate(company.company.invoice_titles):
+        yield Claimed(f"invoice title {title.name!r}", ("title", title.name), title, owner, ("company", "invoice_titles", i))
+    for i, prior in enumerate(company.prior_year):
+        yield Claimed("one account of prior-year adjustments", "prior_year", prior, owner, ("prior_year", i))
     for i, fee in enumerate(company.fee_types):
         for kind, value, place in _references(fee.fee, ("fee_types", i, "fee")):
             yield Claimed(f"fee type {kind} {value!r}", ("fee", kind, value), fee, owner, place)
@@ -93,6 +97,9 @@ def _company_claims(owner: Placed[CompanyMapping]) -> Iterator[Claimed]:
         yield Claimed(what, ("dimension", dimension.type), None, owner, ("dimensions", i, "type"))
         yield from _value_claims(dimension.values, owner, ("dimensions", i, "values"))
     yield from _value_claims(company.payables.suppliers, owner, ("payables", "suppliers"))
+    for i, entry in enumerate(company.input_vat.not_deducted if company.input_vat else ()):
+        for kind, value, place in _references(entry.hesi, ("input_vat", "not_deducted", i, "hesi")):
+            yield Claimed(f"{entry.dimension} {kind} {value!r}", ("not_deducted", entry.dimension, kind, value), entry, owner, place)
     for i, tax_code in enumerate(company.input_vat.tax_codes if company.input_vat else ()):
         what = f"rate {tax_code.rate.normalize():f}"
         yield Claimed(what, ("rate", tax_code.rate), None, owner, ("input_vat", "tax_codes", i, "rate"))
@@ -122,6 +129,10 @@ def _vat(company: Placed[CompanyMapping], folder: Folder) -> Iterator[str]:
                     "expected input_vat in this file, because a general taxpayer deducts",
                 )
         return
+    types = {dimension.type for dimension in company.model.dimensions}
+    for i, entry in enumerate(vat.not_deducted):
+        if entry.dimension not in types:
+            yield company.problem(("input_vat", "not_deducted", i, "dimension"), _no_such("a type of dimensions", entry.dimension, types))
     by_name = {rules.model.name: rules for rules in folder.vat}
     rules = by_name.get(vat.rules)
     if rules is None:

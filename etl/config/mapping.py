@@ -209,6 +209,14 @@ class TaxCode(Strict):
     code: Code = Field(description="Tax code in the ERP")
 
 
+class NotDeducted(Dated):
+    """Values of a dimension whose shares deduct no input VAT: a project under simplified taxation, a canteen (rule 13)."""
+
+    dimension: Code = Field("project", description="A type of dimensions in this file")
+    hesi: HesiRef = Field(description="Its values in Hesi; each one listed by itself, what is below is not included")
+    reason: str = Field(description="Why, quoted in the finding, e.g. 简易计税项目")
+
+
 class InputVat(Strict):
     """Where deductible input VAT goes."""
 
@@ -216,6 +224,7 @@ class InputVat(Strict):
     account: Code = Field(description="Account of deductible input VAT, e.g. 2221.01.01")
     transfer_out: Code | None = Field(None, description="Account that takes deducted tax back in a later year, e.g. 2221.01.05 进项税额转出")
     tax_codes: list[TaxCode] = Field(default_factory=list, description="Tax codes by rate; none = lines carry no tax code")
+    not_deducted: list[NotDeducted] = Field(default_factory=list, description="Shares whose tax stays in their cost; the first entry in force decides")
 
 
 PLACEHOLDERS = ("claimant", "payee", "fee", "more", "offset", "fx", "code", "title", "date", "iso_date", "number")
@@ -291,11 +300,28 @@ class Periods(Strict):
     closed: list[ClosedPeriod] = Field(default_factory=list, description="Closed months in order")
 
 
+class PriorYear(Dated):
+    """When a correction of an earlier fiscal year is material, and where its profit or loss goes then (rule 25)."""
+
+    account: Code = Field(description="Account of prior-year adjustments, e.g. 6901 以前年度损益调整")
+    material_from_minor: int = Field(
+        ge=1,
+        description="Change of profit or loss in minor units from which a correction is material (1 = every one); a smaller one stays on its account",
+    )
+
+
 class Residual(Strict):
     """Where a rounding difference between debits and credits goes; beyond the limit the claim is rejected."""
 
     account: Code = Field(description="Account of the rounding difference")
     limit_minor: int = Field(0, ge=0, description="Largest difference in minor units that may be booked")
+
+
+class InvoiceTitle(Dated):
+    """Name and tax number invoices to the company must carry (发票抬头), on the days of the invoice."""
+
+    name: Code = Field(description="Buyer as the invoice names it")
+    tax_number: Code | None = Field(None, description="Buyer's tax number (纳税人识别号); absent = not compared")
 
 
 class Company(Strict):
@@ -307,6 +333,10 @@ class Company(Strict):
     base_currency: Currency = Field(description="Currency of the book; claims in another one are held")
     hesi: HesiRef = Field(description="Its 法人实体 items in Hesi")
     taxpayer: list[TaxpayerStatus] = Field(description="Taxpayer status by day")
+    invoice_titles: list[InvoiceTitle] = Field(
+        default_factory=list, description="Titles invoices may carry, old and new name side by side while both are accepted; none = not checked (rule 13)"
+    )
+    wrong_title: Literal["warn", "hold"] = Field("warn", description="What happens to a claim with an invoice made out to somebody else; its tax stays")
 
 
 class Fields(Strict):
@@ -345,32 +375,13 @@ class CompanyMapping(Strict):
     voucher: VoucherStyle = Field(default_factory=VoucherStyle, description="Word, maker, summaries and limits")
     periods: Periods = Field(default_factory=Periods, description="Closed months and what happens to their vouchers")
     residual: Residual | None = Field(None, description="Rounding differences; absent = a difference rejects the claim")
-
-    def accounts_used(self) -> dict[str, str]:
-        """Account code -> first place in this file that names it."""
-        used: dict[str, str] = {}
-        places: list[tuple[str, str | None]] = [
-            (f"fee_types[{i}].accounts.{class_}", account) for i, fee in enumerate(self.fee_types) for class_, account in fee.accounts.items()
-        ]
-        places += [(f"bank_accounts[{i}].account", bank.account) for i, bank in enumerate(self.bank_accounts)]
-        places += [
-            ("payables.employee", self.payables.employee),
-            ("payables.supplier", self.payables.supplier),
-            ("payables.other_individual", self.payables.other_individual),
-            ("payables.overpaid_employee", self.payables.overpaid_employee),
-            ("payables.overpaid_supplier", self.payables.overpaid_supplier),
-            ("input_vat.transfer_out", self.input_vat.transfer_out if self.input_vat else None),
-            ("company_paid.account", self.company_paid.account if self.company_paid else None),
-            ("loans.employee", self.loans.employee),
-            ("loans.supplier", self.loans.supplier),
-            ("prepayment", self.prepayment),
-            ("input_vat.account", self.input_vat.account if self.input_vat else None),
-            ("residual.account", self.residual.account if self.residual else None),
-        ]
-        for place, account in places:
-            if account is not None:
-                used.setdefault(account, place)
-        return used
+    correction: Literal["reversal", "difference"] = Field(
+        "reversal",
+        description="How a change of this fiscal year is booked: reversed and said anew, or one voucher of the difference where only amounts moved (rule 25)",
+    )
+    prior_year: list[PriorYear] = Field(
+        default_factory=list, description="Corrections of an earlier fiscal year, by their voucher day; none = never material, they stay on the expense account"
+    )
 
 
 class Mappings(Strict):

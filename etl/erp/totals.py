@@ -27,7 +27,7 @@ def state_totals(connection: Connection) -> list[tuple[str, str, str, str, Decim
 def posted_totals(connection: Connection, parties: Sequence[str]) -> dict[tuple[str, str, str], Decimal]:
     """Debits of all vouchers, net of reversals, by (entry_kind, company, base currency), added up from the lines.
 
-    A correction of an earlier year counts with the accruals by what it changes at the counterparties; a reclassification
+    A correction counts with the accruals by what it changes at the counterparties; a reclassification
     moves nothing between source and ledger and is left out.
 
     Args:

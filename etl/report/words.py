@@ -235,6 +235,8 @@ _VALUES: dict[str, dict[str, Pair]] = {
         "VAT_NOT_ELIGIBLE": ("票种不可抵扣", "Invoice kind carries no deductible tax"),
         "VAT_KIND_UNKNOWN": ("票种无法识别", "Invoice could not be read"),
         "VAT_FLAG": ("请留意的票种", "Invoice kind to look at"),
+        "VAT_IN_COST": ("进项税额计入成本", "Input VAT stays in cost"),
+        "INVOICE_TITLE": ("发票抬头或税号不符", "Invoice made out to somebody else"),
         "INVOICE_REUSED": ("发票已用于其他单据", "Invoice already used on another claim"),
     },
     "control": {"ALLOW": ("允许", "Allow"), "FORBID": ("禁止", "Forbid"), "IGNORED": ("忽略", "Ignore")},

@@ -5,8 +5,9 @@ Pure. Sources: accounting-rules 6-15, 17-19, 21; golden-cases.md common rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from etl.frames import BUDGET_LINES, FINDINGS, NO_AMOUNT, NO_INSTANT, VOUCHER_INVOICES
-from etl.money import MoneyError, exponent, to_text
+from etl.money import MoneyError, allocate_groups, exponent, to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.failures import Failures
 from etl.steps.linebook import ADVANCE, COMPANY_PAID, EXPENSE, PAYABLE, RESIDUAL, TAX, LineBook, split_answers
@@ -58,6 +59,8 @@ def book_accruals(
     fx = _shared_currency(lines, failures, rules.mapping.company.base_currency)
     tax = _tax(lines, entries, staged, rules, failures)
     shared = share_lines(lines, tax.by_line, tax.hesi_by_line, staged, failures)
+    shared.department = first_hit([shared.column(path, staged, rules) for path in rules.mapping.fields.department])
+    tax = _keep_in_cost(tax, shared, entries, staged, rules)
     labels = _book_debits(book, entries, lines, shared, staged, rules, failures)
     _book_tax(book, tax.parts, np.asarray(staged.lines["detail_id"], dtype=object), rules)
     employee = np.zeros(len(entries), dtype=bool)
@@ -173,6 +176,7 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
     codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
     deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
+    titled = bool(rules.mapping.company.invoice_titles)
     parts: list[tuple[Any, ...]] = []
     found: dict[tuple[int, str], tuple[str, int, int]] = {}
     findings: list[tuple[Any, ...]] = []
@@ -200,6 +204,10 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
             booked = sum(part for _, part in answer.parts)
             findings += [(names[use_entry], codes[use_entry], rule, detail, booked) for rule, detail in answer.findings]
         by_line[row] += booked
+        if titled and invoice is not None and (wrong := rules.wrong_title(invoice.buyer_name, invoice.buyer_tax_number, invoice.day(int(fee_days[line])))):
+            findings.append((names[use_entry], codes[use_entry], "INVOICE_TITLE", f"invoice {invoice_id}: {wrong}", booked))
+            if rules.mapping.company.wrong_title == "hold":
+                failures.add(use_entry, "INVOICE_TITLE", f"invoice {invoice_id}: {wrong}")
         if invoice_id:
             kind, gross, before = found.get((use_entry, invoice_id), (invoice.kind if invoice else "", (invoice.gross_minor if invoice else None) or 0, 0))
             found[use_entry, invoice_id] = (kind, gross, before + booked)
@@ -215,18 +223,61 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     )
 
 
+def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> _Tax:
+    """Takes back the tax of shares that deduct none: it becomes part of their cost, and a finding says why (rule 13).
+
+    The other shares keep what they had, and of each invoice a line uses the deducted part shrinks alike (rule 9).
+    """
+    types = dict.fromkeys(entry.dimension for entry in (rules.mapping.input_vat.not_deducted if rules.mapping.input_vat else ()))
+    if not types or tax.parts.empty:
+        return tax
+    days = entries["rule_day"].to_numpy()[shared.entry]
+    values = {name: first_hit([shared.column(path, staged, rules) for path in rules.dimensions[name].from_]) for name in types}
+    reasons = first_hit([look_up(partial(rules.not_deducted, name), values[name], days) for name in types])
+    at = np.flatnonzero((reasons != "") & (shared.tax != 0))
+    if not len(at):
+        return tax
+    entry, line, amount = shared.entry[at], shared.line[at], shared.tax[at]
+    shared.net[at] += amount
+    shared.tax[at] = 0
+    by_line = tax.by_line - _sum_by(line, amount, len(tax.by_line))
+    parts = tax.parts.sort_values("line", kind="stable", ignore_index=True)
+    lines = parts["line"].to_numpy()
+    starts = np.flatnonzero(np.append(True, lines[1:] != lines[:-1]))
+    parts = parts.assign(tax=allocate_groups(by_line[lines[starts]], parts["tax"].to_numpy(), starts))
+    deducted = parts.groupby(["entry", "invoice_id"])["tax"].sum()
+    used = pd.MultiIndex.from_frame(tax.invoices[["entry_no", "invoice_id"]])
+    findings = FINDINGS.frame(
+        {
+            "claim_id": entries["claim_id"].to_numpy()[entry],
+            "claim_code": entries["claim_code"].to_numpy()[entry],
+            "rule": np.full(len(at), "VAT_IN_COST", dtype=object),
+            "detail": "detail " + staged.lines["detail_id"].to_numpy()[line].astype(object) + ": " + reasons[at],
+            "amount_minor": amount,
+            "currency": np.full(len(at), rules.mapping.company.base_currency, dtype=object),
+        }
+    )
+    return replace(
+        tax,
+        by_line=by_line,
+        parts=parts[parts["tax"].to_numpy() != 0].reset_index(drop=True),
+        invoices=tax.invoices.assign(tax_minor=deducted.reindex(used, fill_value=0).to_numpy()),
+        findings=pd.concat([tax.findings, findings], ignore_index=True),
+    )
+
+
 def _book_debits(
     book: LineBook, entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims, rules: CompanyRules, failures: Failures
 ) -> dict[int, list[str]]:
     """One red or black debit per share, net of its tax (rule 9)."""
     entry = shared.entry
     days = entries["rule_day"].to_numpy()[entry]
-    department = first_hit([shared.column(path, staged, rules) for path in rules.mapping.fields.department])
+    department = shared.department
     fee_ids = staged.lines["fee_type_id"].to_numpy()[shared.line]
     accounts, problems = split_answers(look_up(rules.expense_account, fee_ids, department, days))
     failures.add_where(entry, look_up(rules.other_department, department))
     failures.add_where(entry, problems)
-    shared.department, shared.account = department, np.array([answer[0] if answer else "" for answer in accounts], dtype=object)
+    shared.account = np.array([answer[0] if answer else "" for answer in accounts], dtype=object)
     fee_ms = staged.lines["fee_ms"].to_numpy()[shared.line]
     detail_ids = staged.lines["detail_id"].to_numpy()[shared.line]
     handles = book.add(

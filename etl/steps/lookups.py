@@ -6,10 +6,12 @@ known values in the reason, so that whoever reads it can repair the mapping (acc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any, TypeVar
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from rapidfuzz import process
 
 from etl.config.mapping import Account, BankAccount, Chart, CompanyMapping, Dated, Dimension, FeeType, HesiRef, ValueMap, VatRules
 from etl.frames import NO_DAY, day_number, day_of
+from etl.masking import mask_name
 from etl.periods import FiscalPeriod
 from etl.reference import ListItem, Payee, Reference
 
@@ -98,6 +101,7 @@ class CompanyRules:
         self.dimensions = {dimension.type: dimension for dimension in mapping.dimensions}
         self.place = f"companies/{mapping.company.code}.yaml"
         self._changes = _change_days(mapping, chart)
+        self.wrong_title = cache(self._wrong_title)
 
     def alike(self, days: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """For each day the first one with the same rules in force: look-ups need not tell such days apart."""
@@ -170,11 +174,10 @@ class CompanyRules:
     def dimension(self, dim_type: str, value: str, day: int) -> tuple[tuple[str, str] | None, Problem | None]:
         """Code and name of a dimension value: the mapped code, else Hesi's code, else Hesi's id."""
         dimension = self.dimensions[dim_type]
-        lists = {"department": self.reference.departments, "staff": self.reference.staffs, "dimension_item": self.reference.dimension_items}
         if dimension.source == "text":
             mapped = self._mapped(dimension.values, (value,), day)
             return (mapped.code, mapped.name) if mapped else (value, value), None
-        item: Any = lists[dimension.source].get(value)
+        item = self._item(dim_type, value)
         mapped = self._mapped(dimension.values, (value, item.code if item else ""), day)
         if mapped:
             return (mapped.code, mapped.name or (item.name if item else "")), None
@@ -301,6 +304,31 @@ class CompanyRules:
         status = in_force(self.mapping.company.taxpayer, day_of(day) or self.run_day)
         return self.vat is not None and status is not None and status.kind == "general"
 
+    def not_deducted(self, dim_type: str, value: str, day: int) -> str:
+        """Why shares with this value of a dimension deduct no input VAT, empty where they do (rule 13)."""
+        item = self._item(dim_type, value)
+        for index, entry in enumerate(self.mapping.input_vat.not_deducted if self.mapping.input_vat else ()):
+            key = next((key for key in (value, item.code if item else "") if key in _keys(entry.hesi)), "")
+            if key and entry.dimension == dim_type and entry.covers(day_of(day) or self.run_day):
+                return f"{dim_type} {key}, {entry.reason} ({self.place}:input_vat.not_deducted[{index}])"
+        return ""
+
+    def _item(self, dim_type: str, value: str) -> Any:
+        """Entry of the Hesi list that a dimension's values come from, None for one nobody knows."""
+        lists = {"department": self.reference.departments, "staff": self.reference.staffs, "dimension_item": self.reference.dimension_items}
+        known: Mapping[str, Any] = lists.get(self.dimensions[dim_type].source, {})
+        return known.get(value)
+
+    def _wrong_title(self, name: str, tax_number: str, day: int) -> str | None:
+        """What is wrong with the buyer an invoice of the day names, None for nothing; what the invoice leaves out is not compared (rule 13)."""
+        titles, when = self.mapping.company.invoice_titles, day_of(day) or self.run_day
+        if not titles or any(_same(name, title.name) and _same(tax_number, title.tax_number or "") for title in titles if title.covers(when)):
+            return None
+        # Without a tax number the buyer is most likely a person.
+        shown = f"{name} {tax_number}".strip() if tax_number else mask_name(name)
+        known = [f"{title.name} {title.tax_number or ''}".strip() for title in titles]
+        return f"made out to {shown}, no title in company.invoice_titles of {self.place} on {when}{nearest(shown, known)}"
+
     def tax_code(self, rate: str) -> str:
         """Tax code printed for a rate."""
         codes = self.mapping.input_vat.tax_codes if self.mapping.input_vat else []
@@ -311,8 +339,15 @@ def _change_days(mapping: CompanyMapping, chart: Chart) -> npt.NDArray[np.int64]
     """Days on which an entry of the mapping or chart comes into force, or is no longer in force."""
     values = [value for dimension in mapping.dimensions for value in dimension.values]  # noqa: PD011 - no frame
     dated: list[Dated] = [*chart.accounts, *mapping.company.taxpayer, *mapping.department_classes, *mapping.fee_types, *values, *mapping.payables.suppliers]
+    dated += mapping.input_vat.not_deducted if mapping.input_vat else ()
     days = {day_number(entry.from_) for entry in dated if entry.from_} | {day_number(entry.to) + 1 for entry in dated if entry.to}
     return np.array(sorted(days), dtype=np.int64)
+
+
+def _same(found: str, expected: str) -> bool:
+    """Whether two texts say the same, whatever their width, case and blanks; an empty one says nothing."""
+    left, right = ("".join(normalize("NFKC", text).split()).casefold() for text in (found, expected))
+    return not left or not right or left == right
 
 
 def _keys(ref: HesiRef) -> tuple[str, ...]:

@@ -17,7 +17,19 @@ from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_LINES, VOUCHERS, d
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import CompanyRules
 from etl.steps.map_fields import MappedClaims
-from etl.steps.revision_lines import BookedVouchers, Line, Party, blank_line, difference, lines_by_entry, negated, owed, same_lines
+from etl.steps.revision_lines import (
+    BookedVouchers,
+    Line,
+    Party,
+    amounts_moved,
+    blank_line,
+    difference,
+    lines_by_entry,
+    negated,
+    owed,
+    same_lines,
+    through_prior_year,
+)
 from etl.steps.summaries import summary
 
 NONE_REVERSED = -1
@@ -213,12 +225,24 @@ class _Claim:
             self.days.append(_changed_on(entry))
 
     def _undo(self, entry: dict[str, Any], original: PostedVoucher, new: dict[str, Any] | None) -> bool:
-        """Takes one posted accrual back, or leads it to the new version where its year is over; whether anything was booked."""
+        """Takes one posted accrual back with its corrections, or leads it to the new version; whether anything was booked.
+
+        Led where its year is over, or where only amounts moved and the mapping wants the difference.
+        """
         rules = self.work.rules[original.company]
-        day = _day(rules, _changed_on(entry), original)
+        corrections = [voucher for voucher in self.live("CORRECTION") if voucher.company == original.company]
+        day = _day(rules, _changed_on(entry), original, *corrections)
+        before = self.accrued.get(original.company, [])
+        after = self.work.new_lines.get(entry["entry_no"], []) if new is not None else []
+        texts = rules.mapping.voucher.summaries
         if _year(day) != original.header["fiscal_year"]:
-            return self._correct(entry, original, new, rules=rules, day=day)
-        self._reverse(original, rules, day)
+            lines = through_prior_year(difference(before, after, rules.mapping), before, rules, day)
+            return self._correct(entry, original, new, rules=rules, day=day, lines=lines, template=texts.correction)
+        moved = amounts_moved(before, after) if rules.mapping.correction == "difference" else None
+        if moved is not None:
+            return self._correct(entry, original, new, rules=rules, day=day, lines=moved, template=texts.restatement)
+        for voucher in (original, *corrections):
+            self._reverse(voucher, rules, day)
         self.accrued[original.company] = []
         return True
 
@@ -248,11 +272,20 @@ class _Claim:
         self.work.blue[entry["entry_no"]] = changes
         self.work.dispositions[entry["entry_no"]] = "ready"
 
-    def _correct(self, entry: dict[str, Any], original: PostedVoucher, new: dict[str, Any] | None, *, rules: CompanyRules, day: int) -> bool:
-        """An earlier fiscal year is closed: a blue voucher for the difference in the new year (rule 25, golden case G08 c)."""
-        after = self.work.new_lines.get(entry["entry_no"], []) if new is not None else []
-        lines = difference(self.accrued.get(original.company, []), after, rules.mapping)
-        self.accrued[original.company] = after
+    def _correct(
+        self,
+        entry: dict[str, Any],
+        original: PostedVoucher,
+        new: dict[str, Any] | None,
+        *,
+        rules: CompanyRules,
+        day: int,
+        lines: list[Line],
+        template: str,
+    ) -> bool:
+        """One voucher of ``lines`` leads the posted one to the new version (rule 25, golden case G08); whether there was anything to book."""
+        lines = [line for line in lines if line["debit_minor"] or line["credit_minor"]]
+        self.accrued[original.company] = self.work.new_lines.get(entry["entry_no"], []) if new is not None else []
         if new is not None:
             self.work.dropped.add(entry["entry_no"])
             self.work.dispositions[entry["entry_no"]] = "corrected"
@@ -263,7 +296,7 @@ class _Claim:
                 **_period(day),
                 "entry_kind": "CORRECTION",
                 "original_day": original.header["voucher_day"],
-                "summary": summary(style, style.summaries.correction, **_quote(original)),
+                "summary": summary(style, template, **_quote(original)),
                 "attachment_count": (new or original.header)["attachment_count"],
                 "revision": self.work.next_revision(self.claim, "CORRECTION", original.company, original.header["part_no"]),
             }

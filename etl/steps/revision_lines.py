@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etl.config.mapping import CompanyMapping
-from etl.frames import NO_DAY, VOUCHER_LINES, records
-from etl.steps.lookups import CompanyRules
+from etl.frames import NO_DAY, VOUCHER_LINES, day_of, records
+from etl.steps.lookups import CompanyRules, in_force
 from etl.steps.map_fields import MappedClaims
 
 Line = dict[str, Any]
 Party = tuple[str, str, str, str]  # account, dimension, code, name
 
+_AMOUNTS = ("debit_minor", "credit_minor", "amount_fc_minor")
 # What a reader of the voucher sees of a line.
 _SHOWN = ("account_code", "currency", "fx_rate", "amount_fc_minor", "debit_minor", "credit_minor", "tax_code", "tax_rate", "business_day", "due_day", "dims")
 
@@ -93,6 +94,51 @@ def owed(lines: Iterable[Line], rules: CompanyRules) -> dict[Party, int]:
                 party = (line["account_code"], dim_type, code, name)
                 found[party] = found.get(party, 0) + line["credit_minor"] - line["debit_minor"]
     return found
+
+
+def amounts_moved(before: Iterable[Line], after: Iterable[Line]) -> list[Line] | None:
+    """Lines that lead from what stands to the new version, each on its own side, a smaller amount in red; None where more than amounts moved.
+
+    More moved where an account, side, dimension, currency, rate of exchange or tax is not on both (rule 25, golden case G08).
+    """
+    sums: list[dict[tuple[Any, ...], Line]] = [{}, {}]
+    for found, lines in zip(sums, (before, after), strict=True):
+        for line in lines:
+            text = (line[name] for name in ("account_code", "currency", "fx_rate", "tax_code", "tax_rate"))
+            key = (*text, bool(line["debit_minor"]), tuple(sorted(line["dims"].items())))
+            sum_ = found.get(key)
+            found[key] = {**line, **{name: line[name] + (sum_[name] if sum_ else 0) for name in _AMOUNTS}}
+    old, new = sums
+    if old.keys() != new.keys():
+        return None
+    return [{**line, **{name: line[name] - old[key][name] for name in _AMOUNTS}} for key, line in new.items()]
+
+
+def through_prior_year(lines: list[Line], before: Iterable[Line], rules: CompanyRules, day: int) -> list[Line]:
+    """A correction of an earlier year with its profit or loss on the account of prior-year adjustments, where that is material (rule 25).
+
+    A claim that stands on that account already goes on there, however small its next change is.
+    """
+    entry = in_force(rules.mapping.prior_year, day_of(day) or rules.run_day)
+    if entry is None:
+        return lines
+    accounts = {account for fee in rules.mapping.fee_types for account in fee.accounts.values()} | {entry.account}
+    profit = [line for line in lines if line["account_code"] in accounts]
+    change = sum(line["debit_minor"] - line["credit_minor"] for line in profit)
+    if abs(change) < entry.material_from_minor and all(line["account_code"] != entry.account for line in before):
+        return lines
+    known = rules.account(entry.account, day)
+    carried = {dim_type for dim_type, rule in known.dimensions.items() if rule != "forbidden"} if known else set()
+    nets: dict[tuple[tuple[str, tuple[str, str]], ...], int] = {}
+    for line in profit:
+        dims = tuple(sorted((dim_type, value) for dim_type, value in line["dims"].items() if dim_type in carried))
+        nets[dims] = nets.get(dims, 0) + line["debit_minor"] - line["credit_minor"]
+    moved = [
+        {**blank_line(rules), "account_code": entry.account, "dims": dict(dims), "debit_minor": max(net, 0), "credit_minor": max(-net, 0)}
+        for dims, net in nets.items()
+        if net
+    ]
+    return sorted([*moved, *(line for line in lines if line["account_code"] not in accounts)], key=lambda line: line["debit_minor"] == 0)
 
 
 def difference(before: Iterable[Line], after: Iterable[Line], mapping: CompanyMapping) -> list[Line]:

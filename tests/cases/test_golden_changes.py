@@ -30,6 +30,12 @@ def closed(period: str, on: str) -> Mappings:
     return mappings.model_copy(update={"companies": [first.model_copy(update={"periods": periods}), *mappings.companies[1:]]})
 
 
+def changed(**settings: Any) -> Mappings:
+    mappings = demo_mappings()
+    first = mappings.companies[0]
+    return mappings.model_copy(update={"companies": [type(first).model_validate(first.model_dump(by_alias=True) | settings), *mappings.companies[1:]]})
+
+
 def claim(code: str, amount: str, tax: str, inv: str, *, approved: str, paid: str | None = None, changed: str | None = None, **rest: Any) -> dict[str, Any]:
     use = {"invoiceId": inv, "taxAmount": money(tax), "taxRate": "6", "itemIds": []}
     return expense(
@@ -125,6 +131,32 @@ def test_a_change_of_an_earlier_year_is_one_blue_correcting_voucher(ledger: Smal
     ledger.run([claim(**AFTER, approved="2026-12-20", changed="2026-12-30")], day="2027-01-08", lists=lists(), mappings=closed("2026-12", "2027-01-05"))
     compare(ledger, "G08", ["v6", "v7"])
     ends(ledger, "G08", "c")
+
+
+def test_a_material_change_of_an_earlier_year_goes_through_prior_year_adjustments(ledger: SmallLedger) -> None:
+    """G08 c with policy prior_year_material: 6901 is credited instead of 6602.01."""
+    rules = changed(prior_year=[{"account": "6901", "material_from_minor": 10_000}])
+    ledger.run([claim(**BEFORE, approved="2026-12-20")], day="2026-12-20", lists=lists(), mappings=rules)
+    ledger.renumber(310, revision=0)
+    ledger.run([claim(**AFTER, approved="2026-12-20", changed="2027-01-01")], day="2027-01-08", lists=lists(), mappings=rules)
+    first, (correction, lines) = expected("G08", ["v6", "v7"])
+    lines = [("6901", "", *line[2:]) if line[0] == "6602.01" else line for line in lines]
+    assert [(shown(voucher), shown_lines(voucher)) for voucher in ledger.vouchers()] == [first, (correction, lines)]
+    assert ledger.balance("6901") == Decimal("-100.00")
+
+
+def test_a_change_of_amounts_alone_is_one_voucher_for_the_difference_where_the_mapping_says_so(ledger: SmallLedger) -> None:
+    """G08 a with correction: difference: v2 and v3 become one red voucher that quotes the original like v3."""
+    rules = changed(correction="difference")
+    ledger.run([claim(**BEFORE, approved="2026-03-28")], day="2026-03-28", lists=lists(), mappings=rules)
+    ledger.renumber(45, revision=0)
+    ledger.run([claim(**AFTER, approved="2026-03-28", changed="2026-03-30")], day="2026-03-30", lists=lists(), mappings=rules)
+    (first, _), (restated, lines) = expected("G08", ["v1", "v3"])
+    amounts = [("-100.00", ""), ("-6.00", ""), ("", "-106.00")]
+    said = {shown(voucher)["kind"]: (shown(voucher), shown_lines(voucher)) for voucher in ledger.vouchers()}
+    assert said["EXPENSE"][0] == first
+    assert said["CORRECTION"] == (restated | {"kind": "CORRECTION", "rev": "0"}, [(*line[:2], *amount) for line, amount in zip(lines, amounts, strict=True)])
+    ends(ledger, "G08", "a")
 
 
 def test_what_was_paid_too_much_is_reclassified_and_the_bank_voucher_stays(ledger: SmallLedger) -> None:

@@ -67,7 +67,7 @@ def _posted_entries(scope: Scope) -> sa.Select[Any]:
 
 
 def _corrections(scope: Scope) -> sa.Select[Any]:
-    """What vouchers that correct an earlier year change at the counterparties, by claim (accounting-rules 27)."""
+    """What correcting vouchers change at the counterparties, by claim (accounting-rules 25)."""
     voucher, line, dimension = schema.voucher, schema.voucher_line, schema.voucher_line_dimension
     joined = voucher.join(line, sa.and_(*(voucher.c[name] == line.c[name] for name in schema.VOUCHER_KEY)))
     same = sa.and_(*(dimension.c[name] == line.c[name] for name in (*schema.VOUCHER_KEY, "line_no")))

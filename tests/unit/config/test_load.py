@@ -105,6 +105,21 @@ def test_a_class_nobody_belongs_to_is_refused(mappings: MappingFolder) -> None:
         ("type: project", "type: department", "dimensions[1].type: expected dimension type 'department' once"),
         (
             "[{rate: 9, code: IN9}]",
+            "[{rate: 9, code: IN9}]\n  not_deducted: [{hesi: {codes: [P1]}, reason: a}, {hesi: {codes: [P1]}, reason: b, from: 2026-01-01}]",
+            "input_vat.not_deducted[1].hesi.codes[0]: expected project code 'P1' once on any day",
+        ),
+        (
+            "hesi: {codes: [ENTITY-A]}",
+            "hesi: {codes: [ENTITY-A]}\n  invoice_titles: [{name: A}, {name: A, from: 2026-01-01}]",
+            "company.invoice_titles[1]: expected invoice title 'A' once on any day",
+        ),
+        (
+            "chart: main",
+            'chart: main\nprior_year: [{account: "6601", material_from_minor: 1}, {account: "6602", material_from_minor: 2}]',
+            "prior_year[1]: expected one account of prior-year adjustments once on any day",
+        ),
+        (
+            "[{rate: 9, code: IN9}]",
             "[{rate: 9, code: IN9}, {rate: 9.00, code: X}]",
             "input_vat.tax_codes[1].rate: expected rate 9 once",
         ),
@@ -205,6 +220,13 @@ def test_a_rate_without_a_tax_code_is_told_with_the_rule_that_needs_it(mappings:
     mappings.replace(COMPANY, "[{rate: 9, code: IN9}]", "[{rate: 6, code: IN6}]")
     assert mappings.problems() == [
         f"{mappings.where(COMPANY, 'tax_codes')}: input_vat.tax_codes: expected a tax code for the rate 9 of {mappings.where(VAT, 'train')}, found none"
+    ]
+
+
+def test_shares_that_deduct_nothing_are_told_by_a_dimension_of_the_company(mappings: MappingFolder) -> None:
+    mappings.replace(COMPANY, "[{rate: 9, code: IN9}]", "[{rate: 9, code: IN9}]\n  not_deducted: [{dimension: projekt, hesi: {codes: [P1]}, reason: a}]")
+    assert mappings.problems() == [
+        f"{mappings.where(COMPANY, 'projekt')}: input_vat.not_deducted[0].dimension: expected a type of dimensions (department, project), found 'projekt'"
     ]
 
 

@@ -150,8 +150,8 @@ VAT = "vat/land.yaml"
             "owner: Finance",
             "zzz: Finance",
             "zzz: Finance",
-            "zzz: expected one of accrual, bank_accounts, chart, company, company_paid, department_classes, dimensions, "
-            "fee_types, fields, input_vat, loans, owner, payables, periods, prepayment, residual, version, voucher, "
+            "zzz: expected one of accrual, bank_accounts, chart, company, company_paid, correction, department_classes, dimensions, "
+            "fee_types, fields, input_vat, loans, owner, payables, periods, prepayment, prior_year, residual, version, voucher, "
             "found the unknown key 'zzz'",
             id="unknown key without a likely one",
         ),

@@ -129,3 +129,47 @@ def test_an_event_without_a_day_cannot_be_posted() -> None:
 
 def test_a_tax_code_belongs_to_its_rate_and_is_empty_for_others() -> None:
     assert [rules_of().tax_code(rate) for rate in ("13", "6", "0.5")] == ["J13", "J06", ""]
+
+
+def test_a_wrong_invoice_title_is_shown_with_the_nearest_one_the_file_and_the_day() -> None:
+    rules = rules_of()
+    assert rules.wrong_title("示例科技（北京）有限公司", "91310000DEMO00001X", DAY) == (
+        "made out to 示例科技（北京）有限公司 91310000DEMO00001X, no title in company.invoice_titles of companies/C01.yaml on 2026-03-10; "
+        "nearest known: 示例科技（上海）有限公司 91310000DEMO00001X"
+    )
+
+
+def test_a_wrong_invoice_title_without_a_tax_number_is_masked_like_a_persons_name() -> None:
+    assert "made out to 张*," in str(rules_of().wrong_title("张三", "", DAY))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "right"),
+    [
+        ("示例科技（上海）有限公司", "91310000DEMO00001X", True),
+        (" 示例科技(上海)有限公司", "９１310000demo00001x ", True),
+        ("示例科技（上海）有限公司", "", True),
+        ("", "91310000DEMO00001X", True),
+        ("", "", True),
+        ("", "91310000DEMO00002X", False),
+        ("示例科技（上海）有限公司", "91310000DEMO00002X", False),
+    ],
+)
+def test_width_case_blanks_and_what_an_invoice_leaves_out_do_not_make_its_title_wrong(name: str, number: str, right: bool) -> None:
+    assert (rules_of().wrong_title(name, number, DAY) is None) is right
+
+
+def test_a_company_without_titles_checks_none() -> None:
+    assert rules_of({"company": {"invoice_titles": []}}).wrong_title("别家", "1", DAY) is None
+
+
+def test_a_share_that_deducts_no_tax_says_why_and_where_by_code_or_id_and_day() -> None:
+    entries = [
+        {"hesi": {"codes": ["P001"]}, "reason": "简易计税", "from": "2026-03-10"},
+        {"dimension": "department", "hesi": {"ids": [f"{CORP}:D10"]}, "reason": "食堂"},
+    ]
+    rules = rules_of({"input_vat": {"not_deducted": entries}})
+    assert rules.not_deducted("project", f"{CORP}:P001", DAY) == "project P001, 简易计税 (companies/C01.yaml:input_vat.not_deducted[0])"
+    assert rules.not_deducted("project", f"{CORP}:P001", DAY - 1) == ""
+    assert rules.not_deducted("department", f"{CORP}:D10", DAY) == f"department {CORP}:D10, 食堂 (companies/C01.yaml:input_vat.not_deducted[1])"
+    assert rules.not_deducted("project", "", DAY) == ""

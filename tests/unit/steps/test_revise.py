@@ -12,7 +12,7 @@ from etl.frames import NO_DAY, day_number, day_of
 from etl.steps.lookups import CompanyRules
 from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, map_fields
 from etl.steps.revise import PostedVoucher, revise
-from etl.steps.revision_lines import Line, difference, owed, same_lines
+from etl.steps.revision_lines import Line, amounts_moved, difference, owed, same_lines, through_prior_year
 from tests.support.claims import demo_mappings, detail, expense, ms, reference, stage_flows
 
 VAT, OUT = "2221.01.01", "2221.01.05"
@@ -67,6 +67,76 @@ def test_amounts_of_two_rates_of_exchange_keep_lines_of_their_own(company: Compa
     other = difference(before, [line("2202.01", credit=800, amount_fc_minor=100, fx_rate="8", **usd)], company)
     assert [(item["debit_minor"], item["credit_minor"], item["amount_fc_minor"], item["fx_rate"]) for item in same] == [(0, 350, 50, "7")]
     assert [(item["debit_minor"], item["credit_minor"], item["amount_fc_minor"], item["fx_rate"]) for item in other] == [(700, 0, 100, "7"), (0, 800, 100, "8")]
+
+
+def test_amounts_that_moved_stay_on_their_side_and_are_added_up_over_lines_alike() -> None:
+    d10 = {"dims": {"department": ("D10", "管理部")}}
+    before = [line("6602.01", 60, **d10), line("6602.01", 40, **d10), line("2241.01", credit=100)]
+    after = [line("6602.01", 130, **d10), line("2241.01", credit=130)]
+    assert said(amounts_moved(before, after) or []) == [("6602.01", 30, 0), ("2241.01", 0, 30)]
+    assert said(amounts_moved(after, before) or []) == [("6602.01", -30, 0), ("2241.01", 0, -30)]
+
+
+def test_a_foreign_amount_moves_with_its_base_amount() -> None:
+    usd = {"currency": "USD", "fx_rate": "7"}
+    found = amounts_moved([line("2202.01", credit=700, amount_fc_minor=100, **usd)], [line("2202.01", credit=630, amount_fc_minor=90, **usd)])
+    assert [(item["credit_minor"], item["amount_fc_minor"]) for item in found or []] == [(-70, -10)]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        line("6602.02", 80),
+        line("6602.01", credit=-80),
+        line("6602.01", 80, dims={"department": ("D20", "")}),
+        line("6602.01", 80, currency="USD", fx_rate="7"),
+        line("6602.01", 80, tax_rate="6"),
+    ],
+    ids=["account", "side", "dimension", "currency", "tax rate"],
+)
+def test_more_than_amounts_moved_where_anything_else_is_different(after: Line) -> None:
+    assert amounts_moved([line("6602.01", 100)], [after]) is None
+    assert amounts_moved([line("6602.01", 100)], [line("6602.01", 80), after]) is None
+
+
+def prior_year(mappings: Mappings, *entries: dict[str, Any]) -> CompanyRules:
+    first = mappings.companies[0]
+    company = CompanyMapping.model_validate(first.model_dump(by_alias=True) | {"prior_year": list(entries)})
+    return rules_of(mappings.model_copy(update={"companies": [company]}), "2027-02-20")["C01"]
+
+
+DAY = day_number(date(2027, 1, 8))
+D10 = {"dims": {"department": ("D10", "")}}
+SMALLER = [line("2241.01", 106), line("6602.01", credit=100, **D10), line(OUT, credit=6, tax_rate="6")]
+
+
+def test_a_change_of_profit_is_material_from_the_declared_amount_on(mappings: Mappings) -> None:
+    below, exact = (prior_year(mappings, {"account": "6901", "material_from_minor": limit}) for limit in (101, 100))
+    assert through_prior_year(SMALLER, [], below, DAY) == SMALLER
+    assert said(through_prior_year(SMALLER, [], exact, DAY)) == [("2241.01", 106, 0), ("6901", 0, 100), (OUT, 0, 6)]
+    assert all(not item["dims"] for item in through_prior_year(SMALLER, [], exact, DAY) if item["account_code"] == "6901")
+
+
+def test_accounts_of_all_departments_come_together_and_only_their_sum_is_judged(mappings: Mappings) -> None:
+    rules = prior_year(mappings, {"account": "6901", "material_from_minor": 100})
+    moved = [line("6601.01", 500, dims={"department": ("D20", "")}), line("6602.01", credit=450, **D10), line("2241.01", credit=50)]
+    assert through_prior_year(moved, [], rules, DAY) == moved
+    more = [*moved[:1], line("6602.01", credit=300, **D10), line("2241.01", credit=200)]
+    assert said(through_prior_year(more, [], rules, DAY)) == [("6901", 200, 0), ("2241.01", 0, 200)]
+
+
+def test_a_claim_on_the_account_of_prior_years_goes_on_there_however_small_the_next_change_is(mappings: Mappings) -> None:
+    """100.00 became 90.00 through 6901; now it is 89.00: what 6901 and 6602.01 would each move is one line."""
+    rules = prior_year(mappings, {"account": "6901", "material_from_minor": 1000})
+    before = [line("6602.01", 10_000, **D10), line("6901", credit=1_000), line("2241.01", credit=9_000)]
+    lines = difference(before, [line("6602.01", 8_900, **D10), line("2241.01", credit=8_900)], rules.mapping)
+    assert said(through_prior_year(lines, before, rules, DAY)) == [("2241.01", 100, 0), ("6901", 0, 100)]
+
+
+def test_what_is_material_is_dated_by_the_day_of_the_correction(mappings: Mappings) -> None:
+    rules = prior_year(mappings, {"account": "6901", "material_from_minor": 1, "from": "2027-02-01"})
+    assert through_prior_year(SMALLER, [], rules, DAY) == SMALLER
+    assert said(through_prior_year(SMALLER, [], rules, day_number(date(2027, 2, 1))))[1] == ("6901", 0, 100)
 
 
 def test_lines_are_the_same_only_with_the_same_dimensions_and_dates() -> None:
