@@ -22,6 +22,7 @@ NO_DAY = -(2**31)
 NO_INSTANT = -1
 _EPOCH = date(1970, 1, 1)
 _EMPTY: dict[str, pd.DataFrame] = {}
+_TEXT = pd.Series(dtype="str").dtype  # found once: looking a dtype up by name costs more than a column of a thousand texts
 
 
 def day_number(day: date) -> int:
@@ -47,7 +48,7 @@ class FrameSpec:
 
     def frame(self, columns: Mapping[str, Iterable[object]]) -> pd.DataFrame:
         """A frame of exactly these columns and dtypes, in this order."""
-        return pd.DataFrame({name: pd.Series(_values(columns[name]), dtype=dtype) for name, dtype in self.columns.items()})
+        return pd.DataFrame({name: _column(columns[name], dtype) for name, dtype in self.columns.items()}, copy=False)
 
     def with_custom(self, paths: Iterable[str]) -> FrameSpec:
         """The spec with one text column per custom field path, e.g. ``share.项目``."""
@@ -92,10 +93,15 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _values(values: Iterable[object]) -> object:
+def _column(values: Any, dtype: str) -> Any:
+    """The values as a new array of the dtype, without its index: columns go side by side by position, never by label."""
     if isinstance(values, (pd.Series, pd.Index)):
-        return values.array  # without its index: columns go side by side by position, never by label
-    return values if isinstance(values, (list, np.ndarray)) else list(values)
+        values = values.array
+    elif not isinstance(values, (list, np.ndarray)):
+        values = list(values)
+    if dtype == "str":
+        return pd.array(values, dtype=_TEXT)
+    return values.copy() if getattr(values, "dtype", None) == dtype else pd.Series(values, dtype=dtype).array
 
 
 def _spec(name: str, grain: str, key: str, columns: str, **notes: str) -> FrameSpec:

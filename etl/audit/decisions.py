@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -71,13 +72,13 @@ def amount_text(minor: int, currency: str) -> str:
     scale = exponent(currency)
     if scale == 0:
         return str(minor)
-    whole, fraction = divmod(abs(minor), 10**scale)
-    return f"{'-' if minor < 0 else ''}{whole}.{fraction:0{scale}d}"
+    digits = str(abs(minor)).zfill(scale + 1)
+    return f"{'-' if minor < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
 
 
 def bodies(kind: str, columns: Sequence[str], rows: Iterable[tuple[str, list[Any]]], **fixed: Any) -> Iterator[dict[str, Any]]:
     """Entry bodies of at most a thousand rows, one company each; neighbours of one company share an entry."""
-    for company, group in groupby(rows, key=lambda item: item[0]):
+    for company, group in groupby(rows, key=itemgetter(0)):
         part = [row for _, row in islice(group, ROWS_PER_ENTRY)]
         while part:
             yield {"kind": kind, "company": company, **fixed, "columns": list(columns), "rows": part}

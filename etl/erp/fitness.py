@@ -29,10 +29,10 @@ Mask = npt.NDArray[np.bool_]
 
 def unfit(chunk: PostingChunk) -> pd.DataFrame:
     """:data:`~etl.erp.port.UNFIT`: one row per ready entry with a value the tables cannot hold, first reason only."""
-    ready = chunk.entries.loc[chunk.entries["disposition"] == "ready", ["entry_no", "claim_id", "entry_kind"]]
     found = [pd.DataFrame({"entry_no": numbers, "reason": reason}) for numbers, reason in _problems(chunk)]
     if not found:
         return UNFIT.empty()
+    ready = chunk.entries.loc[chunk.entries["disposition"] == "ready", ["entry_no", "claim_id", "entry_kind"]]
     first = pd.concat(found, ignore_index=True).drop_duplicates("entry_no")
     merged = ready.merge(first, on="entry_no").sort_values("entry_no")
     return UNFIT.frame({name: merged[name] for name in UNFIT.columns})
@@ -98,7 +98,7 @@ def _amount_problems(frame: pd.DataFrame, table: sa.Table) -> Iterator[tuple[npt
 def _number_problems(chunk: PostingChunk) -> Iterator[tuple[npt.NDArray[np.int64], str]]:
     lines, vouchers = chunk.voucher_lines, chunk.vouchers
     for name, pattern, told in (("fx_rate", _DECIMAL, "at most 10 decimals and 15 digits"), ("tax_rate", _PERCENT, "at most 4 decimals")):
-        given = lines[lines[name] != ""]
+        given = lines.loc[lines[name] != "", ["entry_no", name]]
         if len(given):
             digits = given[name].str.replace(r"\D", "", regex=True).str.lstrip("0").str.len()
             bad = ~given[name].str.match(pattern).to_numpy(dtype=bool) | (digits > _SIGNIFICANT).to_numpy(dtype=bool)

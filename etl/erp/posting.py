@@ -58,9 +58,9 @@ class Posting:
         revisions = chunk.vouchers[~chunk.vouchers["entry_no"].isin(chunk.entries["entry_no"])]
         undone = revisions.loc[revisions["reverses_revision"] >= 0]
         standing = posted[~states.member(posted, _taken_back(revisions), states.ENTRY)]
-        repeated = ready.merge(standing[states.ENTRY], on=states.ENTRY)["entry_no"]
-        self._already_posted += len(repeated)
-        new = ready[~ready["entry_no"].isin(repeated)]
+        repeated = states.member(ready, standing, states.ENTRY)
+        self._already_posted += int(repeated.sum())
+        new = ready[~repeated]
         _accruals_come_first(new, posted)
         self._undo(undone)
         known = outbox.withdrawn(known, undone)

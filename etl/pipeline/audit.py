@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -150,13 +151,9 @@ def _confirmation(connection: Connection, batch_id: str, created_at: datetime) -
 def _announcement(rows: Iterable[tuple[str, list[Any]]], batch_id: str) -> Iterator[dict[str, Any]]:
     counts: Counter[str] = Counter()
     place = DECISION_COLUMNS.index("decision")
-
-    def counted() -> Iterator[tuple[str, list[Any]]]:
-        for company, row in rows:
-            counts[row[place]] += 1
-            yield company, row
-
-    yield from bodies("decisions", DECISION_COLUMNS, counted(), batch_id=batch_id)
+    for body in bodies("decisions", DECISION_COLUMNS, rows, batch_id=batch_id):
+        counts.update(row[place] for row in body["rows"])
+        yield body
     yield {"kind": "posting_intended", "batch_id": batch_id, "decisions": dict(counts)}
 
 
@@ -166,7 +163,7 @@ def _rows(run: Run, decided: Iterable[Decided]) -> Iterator[tuple[str, list[Any]
         drifts = {(claim, kind, part): amount_text(minor, currency) for claim, kind, part, minor, currency in drift_amounts(connection)}
     for entries, rejects, known in decided:
         found = news(entries, rejects, known, open_rejects=open_rejects, drifts=drifts)
-        yield from sorted(found, key=lambda item: item[0])
+        yield from sorted(found, key=itemgetter(0))
 
 
 def _heads(run: Run) -> list[Head]:

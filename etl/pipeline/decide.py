@@ -111,6 +111,8 @@ def _unfit(run: Run, chunk: int, entries: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unfit_rejects(unfit: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    if unfit.empty:
+        return REJECTS.empty()
     rows = unfit[["entry_no", "reason"]].merge(entries, on="entry_no", validate="many_to_one")
     owner = OWNER_NAMES[CATALOGUE["TARGET_UNFIT"].owner][0]
     rows = rows.assign(

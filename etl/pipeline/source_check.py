@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from etl.money import exponent
 from etl.pipeline.context import Run
-from etl.steps.reconcile import Key, source_amounts, source_differences
+from etl.steps.reconcile import Key, page_amounts, source_differences
 from etl.store.raw import RawPage
 
 _UNREADABLE_DAY = -(10**6)  # NO_DAY and everything before it: an event whose date could not be read
@@ -49,7 +49,7 @@ def _differences(run: Run, pages: list[RawPage], entries: pd.DataFrame) -> list[
 
 
 def _page_amounts(run: Run, page: RawPage) -> Amounts:
-    return source_amounts(run.raw.read(run.run_id, page), page.taken)
+    return page_amounts(run.raw.read(run.run_id, page), page.taken)
 
 
 def _files(entries: pd.DataFrame) -> Iterator[str]:

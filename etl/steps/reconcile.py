@@ -67,29 +67,34 @@ _DECODER, _PAGE = msgspec.json.Decoder(_Flow), msgspec.json.Decoder(_Page)
 _UNREADABLE = (msgspec.MsgspecError, InvalidOperation, UnicodeDecodeError, RecursionError)
 
 
-def source_amounts(page: bytes, taken: Sequence[int]) -> dict[Key, tuple[Decimal, str]]:
-    """Amount and currency of every entry these claims of a raw page give rise to; what cannot be read is left out (it is a reject)."""
-    found: dict[Key, tuple[Decimal, str]] = {}
-    for flow in _flows(page, taken):
-        try:
-            if flow.active and flow.state in _DUE:
-                found.update(_amounts(flow))
-        except _UNREADABLE:
-            continue
-    return found
-
-
-def _flows(page: bytes, taken: Sequence[int]) -> Iterator[_Flow]:
-    """The page decoded in one go; claim by claim where one of them cannot be read."""
+def page_amounts(page: bytes, taken: Sequence[int]) -> dict[Key, tuple[Decimal, str]]:
+    """:func:`source_amounts` of these claims of a raw page, which is decoded in one go where every claim can be read."""
     try:
         flows = _PAGE.decode(page).items
     except _UNREADABLE:
         items = page_items(page)
-        for item in taken:
+        return source_amounts(items[item] for item in taken)
+    return _all_amounts(flows[item] for item in taken)
+
+
+def source_amounts(items: Iterable[Raw]) -> dict[Key, tuple[Decimal, str]]:
+    """Amount and currency of every entry the raw claims give rise to; what cannot be read is left out (it is a reject)."""
+    return _all_amounts(_readable(items))
+
+
+def _readable(items: Iterable[Raw]) -> Iterator[_Flow]:
+    for raw in items:
+        with suppress(*_UNREADABLE):
+            yield _DECODER.decode(raw)
+
+
+def _all_amounts(flows: Iterable[_Flow]) -> dict[Key, tuple[Decimal, str]]:
+    found: dict[Key, tuple[Decimal, str]] = {}
+    for flow in flows:
+        if flow.active and flow.state in _DUE:
             with suppress(*_UNREADABLE):
-                yield _DECODER.decode(items[item])
-    else:
-        yield from (flows[item] for item in taken)
+                found.update(_amounts(flow))
+    return found
 
 
 def _amounts(flow: _Flow) -> dict[Key, tuple[Decimal, str]]:

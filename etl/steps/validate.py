@@ -107,7 +107,8 @@ def validation_rejects(failing: pd.DataFrame, entries: pd.DataFrame) -> pd.DataF
         failing: :attr:`ValidationOutcome.failing`.
         entries: one chunk, as :data:`etl.frames.ENTRIES`.
     """
-    ours = failing.merge(entries.drop(columns="disposition"), on="entry_no", how="inner", validate="many_to_one")
+    refused = entries[entries["entry_no"].isin(failing["entry_no"])].drop(columns="disposition")
+    ours = failing.merge(refused, on="entry_no", how="inner", validate="many_to_one")
     if ours.empty:
         return REJECTS.empty()
     key = ["claim_id", "entry_kind"]

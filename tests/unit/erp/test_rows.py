@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -14,6 +15,7 @@ from etl.erp.database import DatabaseSink
 from etl.erp.port import PostingChunk
 from etl.erp.rehash import altered_vouchers
 from etl.erp.rows import Selection, select
+from etl.errors import BatchRefused
 from etl.periods import FiscalPeriod
 from tests.conformance.chunks import EVENT, Chunk, batch
 
@@ -47,6 +49,17 @@ def test_slices_hold_every_voucher_once_and_each_row_with_its_own_voucher(select
         owned = [(part.vouchers["entry_no"].to_numpy()[getattr(part, name).owner], getattr(part, name).rows) for part in slices]
         assert all((owner == frame["entry_no"]).all() for owner, frame in owned), name
         assert len(pd.concat([frame for _, frame in owned])) == len(getattr(selection, name).rows), name
+
+
+@pytest.mark.parametrize(("name", "told"), [("line_dimensions", "dim_type"), ("line_sources", "source_part")])
+def test_a_detail_that_stands_twice_is_refused_before_anything_is_written(name: str, told: str) -> None:
+    made = Chunk()
+    made.voucher("C1")
+    once = made.build()
+    frame = getattr(once, name)
+    twice = replace(once, **{name: pd.concat([frame, frame.iloc[:1]], ignore_index=True)})
+    with pytest.raises(BatchRefused, match=f"{name}: expected each .* once, found .*{told}.* twice"):
+        select(twice, twice.entries["entry_no"].to_numpy())
 
 
 def test_lines_keep_the_order_they_are_printed_in(selection: Selection) -> None:
