@@ -48,5 +48,5 @@ def write_back(run: Run) -> dict[str, int]:
 
 
 def _store(run: Run, outcomes: list[Outcome], written: dict[str, str]) -> None:
-    run.sink.outbox.mark(outcomes, at=datetime.now(UTC))
+    run.sink.outbox.mark(outcomes, at=datetime.now(UTC), run_id=run.run_id)
     record_numbers(run, [[outcome.claim_id, written[outcome.claim_id], outcome.status, outcome.reason] for outcome in outcomes])
