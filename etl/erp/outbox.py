@@ -19,6 +19,7 @@ from etl.erp.lookup import among
 Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
 ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
 FOREIGN = "FOREIGN_NUMBER: the claim carries another voucher number"
+ANSWER_LOST = "ANSWER_LOST: sent to Hesi, whose answer is not known; the claim is asked for its number before it is sent again"
 SENT_STATE = "paid"
 _UNSENT = ("PENDING", "RETRY", "FAILED")
 
@@ -33,6 +34,7 @@ class OutboxRow:
     fiscal_period: str
     voucher_created_ms: int
     status: str
+    reason: str
     hesi_state: str
 
 

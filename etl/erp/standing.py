@@ -28,25 +28,33 @@ views = sa.MetaData()
 claim_standing = sa.Table(
     "claim_standing",
     views,
-    sa.Column("source_system", identifier(20), comment="Always hesi"),
-    sa.Column("claim_id", identifier(64), comment="Hesi's flow id"),
-    sa.Column("claim_code", identifier(64), comment="Number people know; empty while a claim is only seen"),
-    sa.Column("entry_kind", identifier(16), comment="EXPENSE, PAYMENT, LOAN or RECEIPT; empty while a run has the claim in hand"),
-    sa.Column("part_no", sa.Integer, comment="0 for the accrual, 1, 2, ... for payments"),
+    sa.Column("source_system", identifier(20), nullable=False, comment="Always hesi"),
+    sa.Column("claim_id", identifier(64), nullable=False, comment="Hesi's flow id"),
+    sa.Column("claim_code", identifier(64), nullable=False, comment="Number people know; empty while a claim is only seen"),
+    sa.Column("entry_kind", identifier(16), nullable=False, comment="EXPENSE, PAYMENT, LOAN or RECEIPT; empty while a run has the claim in hand"),
+    sa.Column("part_no", sa.Integer, nullable=False, comment="0 for the accrual, 1, 2, ... for payments"),
     sa.Column("claim_version", sa.BigInteger, comment="Hesi's version; null where nobody could read it"),
     sa.Column(
         "state",
         identifier(20),
+        nullable=False,
         comment="seen, staged, ready, posting, unknown or failed in hand; held, rejected, waiting or skipped; posted, write_back_pending, "
         "written_back, settled (every PAYMENT is posted) or reversed",
     ),
-    sa.Column("since", instant(), comment="UTC"),
-    sa.Column("cause", identifier(60), comment="Code of docs/runbook.md, status of the number, REVERSED or CORRECTED; may be empty"),
-    sa.Column("reason", words(2000), comment="In words; may be empty"),
-    sa.Column("run_id", identifier(64), comment="Run that brought it here"),
-    sa.Column("owner", words(40), comment="Who has to act; empty: nobody"),
+    sa.Column("since", instant(), comment="UTC; null for what versions before this view refused"),
+    sa.Column("cause", identifier(60), nullable=False, comment="Code of docs/runbook.md, status of the number, REVERSED or CORRECTED; may be empty"),
+    sa.Column("reason", words(2000), nullable=False, comment="In words; may be empty"),
+    sa.Column("run_id", identifier(64), comment="Run that brought it here; null as above"),
+    sa.Column("owner", words(40), nullable=False, comment="Who has to act; empty: nobody"),
     comment="A view: where every version of every claim stands, derived from the tables that decide posting",
 )
+
+
+def standing_ids(connection: Connection, name: str) -> list[str]:
+    """Ids of claims known by this id or number, also those a run has only read."""
+    table = claim_standing
+    named = sa.or_(table.c.claim_code == name, table.c.claim_id == name)
+    return list(connection.execute(sa.select(table.c.claim_id).where(named).distinct().order_by(table.c.claim_id)).scalars())
 
 
 def standing_of(connection: Connection, claim_id: str) -> Sequence[RowMapping]:
