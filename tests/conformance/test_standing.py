@@ -274,6 +274,17 @@ def test_a_line_cut_at_the_commit_is_unknown_until_the_rows_in_hand_tell(pg_url:
     proxy.close()
 
 
+def test_one_claim_is_found_by_index_and_not_by_reading_the_whole_view(pg_url: str) -> None:
+    sink = DatabaseSink.open(pg_url)
+    sink.post(batch(one("C1")))
+    with reading(sink.engine) as connection:
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql("EXPLAIN SELECT * FROM claim_standing WHERE claim_id = 'C1'"))
+
+    assert plan.count("Index Cond: ((claim_id)::text = 'C1'::text)") >= 2
+    sink.close()
+
+
 def test_nobody_is_questioned_while_somebody_posts(pg_url: str) -> None:
     sink = DatabaseSink.open(pg_url)
     sink.in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)

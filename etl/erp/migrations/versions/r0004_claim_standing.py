@@ -18,7 +18,12 @@ _OPENED = {
 }
 _ITEM = {
     "sqlite": ("json_extract(j.value, '$[0]')", "json_extract(j.value, '$[1]')", "json_extract(j.value, '$[2]')"),
-    "postgresql": ("(j.value ->> 0)", "(j.value ->> 1)", "CAST(j.value ->> 2 AS bigint)"),
+    # Of the columns' very type and collation: or PostgreSQL reads the whole view for one claim.
+    "postgresql": (
+        'CAST(j.value ->> 0 AS varchar) COLLATE "C"',
+        'CAST(j.value ->> 1 AS varchar) COLLATE "C"',
+        "CAST(j.value ->> 2 AS bigint)",
+    ),
     "mssql": (
         "JSON_VALUE(j.value, '$[0]') COLLATE Latin1_General_100_BIN2",
         "JSON_VALUE(j.value, '$[1]') COLLATE Latin1_General_100_BIN2",
