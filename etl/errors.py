@@ -7,7 +7,7 @@ scheduler what to do::
     |-- ConfigError        a setting, mapping or suite is wrong     -> exit 2, fail now, nothing was read
     |-- TransientError     the other side may recover               -> retry the task
     |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
-    |   `-- AnchorUnavailable, TaskLost
+    |   `-- CommitUnknown, AnchorUnavailable, TaskLost
     `-- TerminalError      a person must act                        -> exit 1, fail now
         |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
         |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
@@ -54,6 +54,10 @@ class SourceUnavailable(TransientError):
 
 class SinkUnavailable(TransientError):
     """The ERP database did not take the batch; nothing of it was committed."""
+
+
+class CommitUnknown(TransientError):
+    """The answer to a commit was lost: the batch is posted or it is not, and it is looked up before anything is sent again."""
 
 
 class TokenExpired(TransientError):

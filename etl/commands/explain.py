@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,12 +58,18 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 
 
 def _claim_lines(claim: Claim) -> Iterator[str]:
-    yield f"claim {claim.claim_code} ({claim.form_type}, {claim.claim_id})"
+    yield f"claim {claim.claim_code or '-'} ({claim.form_type or 'not read yet'}, {claim.claim_id})"
     carried = f", carries the number {claim.hesi_voucher_no}" if claim.hesi_voucher_no else ""
-    yield f"  in Hesi: {claim.hesi_state}{carried}; claimant {claim.claimant_name or '-'}, department {claim.department_code or '-'}"
+    yield f"  in Hesi: {claim.hesi_state or '-'}{carried}; claimant {claim.claimant_name or '-'}, department {claim.department_code or '-'}"
     if claim.write_back:
         reason = f" ({claim.write_back.reason})" if claim.write_back.reason else ""
         yield f"  number to Hesi: {claim.write_back.voucher_number} {claim.write_back.status}{reason}"
+    rows = [
+        [s.claim_version, f"{s.entry_kind or 'claim'} {s.part_no or ''}".strip(), s.state, _minute(s.since), s.cause, s.run_id, s.owner] for s in claim.standing
+    ]
+    yield from table(["version", "entry", "stands", "since (UTC)", "cause", "run", "owner"], rows, indent="  ")
+    if not claim.entries:
+        yield from (f"  {stands.state}: {stands.reason}" for stands in claim.standing if stands.reason)
     for entry in claim.entries:
         yield ""
         yield from _entry_lines(entry)
@@ -123,6 +130,10 @@ def _check_lines(checks: list[Check]) -> Iterator[str]:
     for suite in dict.fromkeys(check.suite for check in checks):
         yield f"        {suite}: {', '.join(check.rule for check in checks if check.suite == suite and not check.names_this_entry)}"
     yield from (f"        {check.severity} {check.suite}.{check.rule} did not pass" for check in failed)
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
 def _amount(text: str) -> str:

@@ -23,6 +23,7 @@ from etl.errors import ConfigError
 # Named, not imported: configuration stands below the adapters and must load without them.
 DATABASES = {
     "Tables of the ERP database": "etl.erp.schema:metadata",
+    "Views of the ERP database": "etl.erp.standing:views",
     "Tables of the run ledger": "etl.store.ledger_schema:metadata",
 }
 RUNBOOK = "docs/runbook.md"

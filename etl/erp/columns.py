@@ -73,6 +73,11 @@ def words(length: int) -> TypeEngine[str]:
     return sa.String(length).with_variant(mssql.NVARCHAR(length), "mssql")
 
 
+def document() -> TypeEngine[str]:
+    """A JSON text of any length."""
+    return sa.Text().with_variant(mssql.NVARCHAR(None), "mssql")
+
+
 def amount() -> ExactDecimal:
     """Money in major units; the currency stands in the same row or in its voucher."""
     return ExactDecimal(20, AMOUNT_SCALE)

@@ -16,6 +16,7 @@ from etl.erp.migrate import migrate
 from etl.erp.outbox import Outbox
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.posting import Posting
+from etl.erp.standing import ClaimsInHand
 from etl.errors import ControlTotalMismatch
 
 
@@ -29,6 +30,7 @@ class DatabaseSink:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.outbox = Outbox(engine)
+        self.in_hand = ClaimsInHand(engine)
 
     @classmethod
     def open(cls, url: str, *, lock_wait_seconds: int = 60) -> DatabaseSink:

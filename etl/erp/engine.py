@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, RootTransaction, make_url
 
 from etl.erp.columns import ExactSum
-from etl.errors import AnotherRunActive, BatchRefused, ConfigError, EtlError, SchemaOutdated, SinkUnavailable
+from etl.errors import AnotherRunActive, BatchRefused, CommitUnknown, ConfigError, EtlError, SchemaOutdated, SinkUnavailable
 from etl.redaction import redact
 
 SUPPORTED = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}
@@ -98,9 +98,26 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that commits at the end of the block and rolls back whole on any exception."""
-    with translated(engine), engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin():
+    """One transaction that commits at the end of the block and rolls back whole on any exception.
+
+    Raises:
+        CommitUnknown: the connection was lost with the commit under way; any other error says that nothing was committed.
+    """
+    with translated(engine), engine.connect().execution_options(**{_IMMEDIATE: True}) as connection, connection.begin() as transaction:
         yield connection
+        _commit(engine, transaction)
+
+
+def _commit(engine: Engine, transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise CommitUnknown(
+            f"{_place(engine)}: expected the answer to a commit, found the connection lost; the batch is looked up before anything is "
+            f"sent again, run again when the database is back ({_said(error.orig or error)})"
+        ) from None
 
 
 @contextmanager
@@ -132,9 +149,7 @@ def _driver_errors(engine: Engine) -> tuple[type[BaseException], ...]:
 
 def _family(engine: Engine, error: BaseException) -> EtlError:
     driver = engine.dialect.loaded_dbapi
-    place = f"{engine.dialect.name} database {engine.url.database}"
-    told = redact(str(error)).strip().splitlines()
-    said = f"{type(error).__name__}: {told[0] if told else 'no message'}"
+    place, said = _place(engine), _said(error)
     if _BUSY.search(said):
         return AnotherRunActive(f"{place}: another run holds the posting lock; wait for it to end and run again ({said})")
     if isinstance(error, (driver.IntegrityError, driver.DataError)):
@@ -142,3 +157,12 @@ def _family(engine: Engine, error: BaseException) -> EtlError:
     if isinstance(error, driver.ProgrammingError) or "no such table" in said:
         return SchemaOutdated(f"{place}: the tables are not those of this version; run hesi-erp run once to migrate, or check the version ({said})")
     return SinkUnavailable(f"{place} did not answer; nothing was committed, run again when it is back ({said})")
+
+
+def _place(engine: Engine) -> str:
+    return f"{engine.dialect.name} database {engine.url.database}"
+
+
+def _said(error: BaseException) -> str:
+    told = redact(str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {told[0] if told else 'no message'}"

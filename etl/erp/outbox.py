@@ -19,6 +19,7 @@ from etl.erp.lookup import among
 Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
 ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
 FOREIGN = "FOREIGN_NUMBER: the claim carries another voucher number"
+ANSWER_LOST = "ANSWER_LOST: sent to Hesi, whose answer is not known; the claim is asked for its number before it is sent again"
 SENT_STATE = "paid"
 _UNSENT = ("PENDING", "RETRY", "FAILED")
 
@@ -33,6 +34,7 @@ class OutboxRow:
     fiscal_period: str
     voucher_created_ms: int
     status: str
+    reason: str
     hesi_state: str
 
 
@@ -113,11 +115,11 @@ def forget(claim_id: str) -> sa.Delete:
     return table.delete().where(table.c.claim_id == claim_id, table.c.source_system == schema.SOURCE_SYSTEM)
 
 
-def withdraw(claim_id: str, at: datetime) -> sa.Update:
+def withdraw(claim_id: str, at: datetime, *, run_id: str) -> sa.Update:
     """A number not sent yet is not sent any more; one already in Hesi stays until the next revision overwrites it."""
     table = schema.writeback_outbox
     mine = table.c.claim_id == claim_id, table.c.source_system == schema.SOURCE_SYSTEM, table.c.status.in_(_UNSENT)
-    return table.update().where(*mine).values(status="BLOCKED", reason="the voucher is reversed", updated_at=at)
+    return table.update().where(*mine).values(status="BLOCKED", reason="the voucher is reversed", updated_at=at, run_id=run_id)
 
 
 def withdrawn(known: pd.DataFrame, undone: pd.DataFrame) -> pd.DataFrame:
@@ -155,22 +157,22 @@ class Outbox:
             rows = connection.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status)).all()
         return {str(status): int(count) for status, count in rows}
 
-    def mark(self, outcomes: Sequence[Outcome], *, at: datetime) -> None:
+    def mark(self, outcomes: Sequence[Outcome], *, at: datetime, run_id: str = "") -> None:
         """Records outcomes in a transaction of its own; the number of a DONE row becomes the one Hesi is known to carry."""
         if not outcomes:
             return
         with writing(self._engine) as connection:
-            _mark(connection, outcomes, at.astimezone(UTC).replace(tzinfo=None))
+            _mark(connection, outcomes, at.astimezone(UTC).replace(tzinfo=None), run_id)
 
 
-def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:
+def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime, run_id: str) -> None:
     outbox, state, dialect = schema.writeback_outbox, schema.claim_state, connection.dialect.name
     alike: dict[tuple[Status, str], list[str]] = {}
     for outcome in {outcome.claim_id: outcome for outcome in outcomes}.values():
         alike.setdefault((outcome.status, outcome.reason[:500]), []).append(outcome.claim_id)
     for (status, reason), claim_ids in alike.items():
         mine = outbox.c.source_system == schema.SOURCE_SYSTEM, among(outbox.c.claim_id, claim_ids, dialect)
-        connection.execute(outbox.update().where(*mine).values(status=status, reason=reason, updated_at=at))
+        connection.execute(outbox.update().where(*mine).values(status=status, reason=reason, updated_at=at, run_id=run_id))
     done = [outcome.claim_id for outcome in outcomes if outcome.status == "DONE"]
     if done:
         # Hesi will show our own number from now on; knowing it keeps the next run from seeing a change.

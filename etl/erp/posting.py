@@ -18,6 +18,7 @@ from etl.erp.fitness import refuse_unfit
 from etl.erp.numbering import SERIES, Numbering, Series
 from etl.erp.port import ControlTotal, LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.rows import Selection, select, voucher_tables
+from etl.erp.standing import put_down
 from etl.erp.statistics import refresh_statistics
 from etl.erp.storable import storable
 from etl.erp.writer import writer_for
@@ -69,7 +70,7 @@ class Posting:
         self._update_states(chunk, known, claim_ids, standing)
 
     def finish(self) -> LoadReceipt:
-        """Watermarks, the batch's counts and the proof of what was written.
+        """Watermarks, the batch's counts and the proof of what was written; then the run has nothing in hand any more.
 
         Raises:
             ControlTotalMismatch: what was read back differs from what was sent.
@@ -86,6 +87,7 @@ class Posting:
                 .where(table.c.batch_id == self._batch.batch_id)
                 .values(voucher_count=sum(total.vouchers for total in found), line_count=sum(total.lines for total in found))
             )
+        put_down(self._connection, self._batch.run_id, self._batch.fence)
         return LoadReceipt(
             self._batch.batch_id,
             vouchers=sum(total.vouchers for total in found),
@@ -128,7 +130,7 @@ class Posting:
                     "another run reversed it; run again"
                 )
             if row["entry_kind"] == "EXPENSE":
-                self._connection.execute(outbox.withdraw(row["claim_id"], self._at))
+                self._connection.execute(outbox.withdraw(row["claim_id"], self._at, run_id=self._batch.run_id))
 
     def _queue_numbers(self, selection: Selection, new: pd.DataFrame, numbers: Ints, *, queued: pd.Series) -> None:
         """Numbers of new accruals go into the outbox, in the place of a reversed one's (accounting-rules 27)."""
@@ -139,6 +141,7 @@ class Posting:
         rows = outbox.outbox_rows(
             selection.vouchers[own].reset_index(drop=True), new, numbers[own], template=self._batch.number_template, created_at=self._batch.created_at
         )
+        rows = rows.append_column("run_id", arrow.constant(self._batch.run_id, len(rows)))
         self._changed += self._writer.insert(schema.writeback_outbox, rows)
 
     def _begin_batch(self) -> None:
@@ -177,7 +180,7 @@ class Posting:
 
     def _update_states(self, chunk: PostingChunk, known: pd.DataFrame, claim_ids: list[str], standing: pd.DataFrame) -> None:
         entries = chunk.entries
-        self._apply(schema.claim_state, states.STATE_ROWS, states.state_changes(entries, known, standing), loaded=True)
+        self._apply(schema.claim_state, states.STATE_ROWS, states.state_changes(entries, known, standing))
         if len(known):
             self._move_states(entries, known, claim_ids)
         rejects = self._stored(schema.claim_reject, states.REJECT_ROWS, claim_ids)
@@ -192,13 +195,14 @@ class Posting:
     def _stored(self, table: sa.Table, spec: FrameSpec, claim_ids: list[str]) -> pd.DataFrame:
         return lookup.stored(self._connection, table, spec, claim_ids=claim_ids) if claim_ids else spec.empty()
 
-    def _apply(self, table: sa.Table, spec: FrameSpec, changes: states.Changes, *, loaded: bool = False) -> None:
+    def _apply(self, table: sa.Table, spec: FrameSpec, changes: states.Changes) -> None:
         if not changes.count:
             return
         self._writer.delete(table, _state_table(changes.remove, table, spec))
         rows = _state_table(changes.write, table, spec)
-        if loaded:
+        if "run_id" in table.c:
             rows = rows.append_column("loaded_at", arrow.moment(self._batch.created_at, len(rows)))
+            rows = rows.append_column("run_id", arrow.constant(self._batch.run_id, len(rows)))
         self._writer.insert(table, rows)
         self._changed += changes.count
 
@@ -209,7 +213,7 @@ class Posting:
         stored = lookup.outbox_facts(self._connection, claim_ids)
         queued = entries.loc[(entries["disposition"] == "ready") & (entries["entry_kind"] == "EXPENSE"), "claim_id"]
         seen = entries[~entries["claim_id"].isin(queued)]  # what Hesi shows says nothing yet about a number given just now
-        moves = [{**move, "updated_at": self._at} for move in outbox.outbox_moves(seen, known, stored)]
+        moves = [{**move, "updated_at": self._at, "run_id": self._batch.run_id} for move in outbox.outbox_moves(seen, known, stored)]
         self._update(schema.writeback_outbox, ["claim_id"], moves)
 
     def _update(self, table: sa.Table, key: list[str], rows: list[dict[Any, Any]]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.erp.columns import amount, identifier, instant, percent, rate, words
+from etl.erp.columns import amount, document, identifier, instant, percent, rate, words
 
 SOURCE_SYSTEM = "hesi"
 VOUCHER_KEY = ("claim_id", "entry_kind", "part_no", "revision", "company_code", "book_code", "source_system")
@@ -224,6 +224,7 @@ claim_state = sa.Table(
     sa.Column("raw_ref", identifier(300), nullable=False, comment="Page file and item index of the raw claim"),
     sa.Column("updated_at", instant(), comment="Hesi's updateTime of the version this row was written for, UTC"),
     sa.Column("loaded_at", instant(), nullable=False, comment="UTC"),
+    sa.Column("run_id", identifier(64), comment="Run that decided the state"),
     sa.PrimaryKeyConstraint(*STATE_KEY),
     sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped', 'reversed')", name="state"),
     sa.Index("ix_claim_state_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN, mssql_where=_OPEN),
@@ -250,6 +251,8 @@ claim_reject = sa.Table(
     sa.Column("department_code", identifier(120), nullable=False),
     sa.Column("raw_ref", identifier(300), nullable=False),
     sa.Column("first_seen_on", sa.Date, nullable=False),
+    sa.Column("loaded_at", instant(), comment="When it came to say this, UTC"),
+    sa.Column("run_id", identifier(64), comment="Run that came to say this"),
     sa.PrimaryKeyConstraint("claim_id", "entry_kind", "source_system"),
     sa.CheckConstraint("disposition IN ('rejected', 'held')", name="disposition"),
     comment="Entries that are not posted now, and why; history is in the run ledger",
@@ -286,11 +289,27 @@ writeback_outbox = sa.Table(
     sa.Column("hesi_state", identifier(40), nullable=False, comment="Only paid claims are sent"),
     sa.Column("created_at", instant(), nullable=False, comment="UTC"),
     sa.Column("updated_at", instant(), nullable=False, comment="UTC"),
+    sa.Column("run_id", identifier(64), comment="Run that brought the status"),
     sa.PrimaryKeyConstraint("claim_id", "source_system"),
     sa.CheckConstraint("status IN ('PENDING', 'RETRY', 'FAILED', 'BLOCKED', 'DONE')", name="status"),
     sa.CheckConstraint("voucher_number <> ''", name="voucher_number"),
     sa.Index("ix_writeback_outbox_status", "status"),
     comment="Voucher numbers on their way to Hesi",
+)
+
+claim_in_hand = sa.Table(
+    "claim_in_hand",
+    metadata,
+    sa.Column("run_id", identifier(64), nullable=False, comment="Also the id of the batch it posts"),
+    sa.Column("chunk_no", sa.Integer, nullable=False, comment="From 0"),
+    sa.Column("state", identifier(10), nullable=False, comment="Where the run stands, and with it these claims"),
+    sa.Column("cause", identifier(60), nullable=False, comment="Why it is unknown or failed: a code of docs/runbook.md; else empty"),
+    sa.Column("claims", document(), nullable=False, comment="JSON array of [claim_id, claim_code, claim_version or null]"),
+    sa.Column("began_at", instant(), comment="The run's fence, UTC"),
+    sa.Column("updated_at", instant(), nullable=False, comment="UTC"),
+    sa.PrimaryKeyConstraint("run_id", "chunk_no"),
+    sa.CheckConstraint("state IN ('seen', 'staged', 'ready', 'posting', 'unknown', 'failed')", name="state"),
+    comment="Claims a run is working on, some thousand a row; the transaction that posts them removes the rows",
 )
 
 commitment = sa.Table(

@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection, Engine, RowMapping
 
 from etl.erp import schema
 from etl.erp.engine import reading
+from etl.erp.standing import standing_ids, standing_of
 from etl.errors import ConfigError
 from etl.explain.history import History
-from etl.explain.model import Batch, Claim, Dimension, Drift, Entry, Explanation, Invoice, Line, Refusal, Source, Voucher, VoucherOf, WriteBack
+from etl.explain.model import Batch, Claim, Dimension, Drift, Entry, Explanation, Invoice, Line, Refusal, Source, Standing, Voucher, VoucherOf, WriteBack
 from etl.masking import mask_name
 from etl.money import exponent
 from etl.rejects import CATALOGUE
@@ -29,6 +30,9 @@ Row: TypeAlias = RowMapping
 _NUMBER = re.compile(r"(?:(?P<company>[^/]+)/)?(?:(?P<year>\d{4})-(?P<month>\d{2})/)?(?P<word>[^/]+)-(?P<number>\d{1,9})")
 # Other dimensions may be people: their codes are shown, their names masked.
 _NAMED_DIMENSIONS = ("department", "project")
+
+# A claim nobody could read, or that a run has only just read: only its standing is known.
+_UNREAD = {"form_type": "", "hesi_state": "", "hesi_voucher_no": "", "claimant_name": "", "department_code": "", "updated_at": None}
 
 
 def explain(query: str, erp: Engine, ledger: Engine) -> Explanation:
@@ -63,7 +67,8 @@ def explain(query: str, erp: Engine, ledger: Engine) -> Explanation:
 def _claim_ids(connection: Connection, query: str) -> list[str]:
     table = schema.claim_state
     named = sa.or_(table.c.claim_code == query, table.c.claim_id == query)
-    return list(connection.execute(sa.select(table.c.claim_id).where(named).distinct().order_by(table.c.claim_id)).scalars())
+    decided = list(connection.execute(sa.select(table.c.claim_id).where(named).distinct().order_by(table.c.claim_id)).scalars())
+    return decided or standing_ids(connection, query)
 
 
 def _vouchers_of(connection: Connection, query: str) -> list[VoucherOf]:
@@ -93,7 +98,8 @@ def voucher_number(voucher: Row) -> str:
 
 def _claim(connection: Connection, claim_id: str, history: History) -> Claim:
     states = _rows(connection, schema.claim_state, claim_id)
-    first = states[0]
+    standing = standing_of(connection, claim_id)
+    first = dict(states[0]) if states else {**_UNREAD, "claim_code": standing[-1]["claim_code"]}
     refusals = {row["entry_kind"]: _refusal(row) for row in _rows(connection, schema.claim_reject, claim_id)}
     drifts = {(row["entry_kind"], row["part_no"]): _drift(row) for row in _rows(connection, schema.claim_drift, claim_id)}
     vouchers = _vouchers(connection, claim_id, history)
@@ -107,6 +113,7 @@ def _claim(connection: Connection, claim_id: str, history: History) -> Claim:
         claimant_name=first["claimant_name"],
         department_code=first["department_code"],
         updated_at=_instant(first["updated_at"]),
+        standing=[_standing(row) for row in standing],
         entries=[
             Entry(
                 entry_kind=row["entry_kind"],
@@ -203,6 +210,11 @@ def _refusal(row: Row) -> Refusal:
     code = CATALOGUE.get(row["rule"])
     fix = f"{code.fix_zh} {code.fix_en}" if code else ""
     return Refusal(row["disposition"], row["step"], row["rule"], row["reason"], row["owner"], row["due_date"], row["first_seen_on"], fix)
+
+
+def _standing(row: Row) -> Standing:
+    names = ("entry_kind", "part_no", "claim_version", "state", "cause", "reason", "owner")
+    return Standing(**{name: row[name] for name in names}, since=_instant(row["since"]), run_id=row["run_id"] or "")
 
 
 def _drift(row: Row) -> Drift:

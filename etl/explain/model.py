@@ -128,6 +128,20 @@ class Entry(msgspec.Struct, frozen=True):
     drift: Drift | None
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """Where one version of the claim stands, as the view ``claim_standing`` has it; ``owner`` has to act, empty: nobody."""
+
+    entry_kind: str
+    part_no: int
+    claim_version: int | None
+    state: str
+    since: datetime | None
+    cause: str
+    reason: str
+    run_id: str
+    owner: str
+
+
 class WriteBack(msgspec.Struct, frozen=True):
     """The voucher number on its way to Hesi."""
 
@@ -166,6 +180,7 @@ class Claim(msgspec.Struct, frozen=True):
     claimant_name: str
     department_code: str
     updated_at: datetime | None
+    standing: list[Standing]
     entries: list[Entry]
     write_back: WriteBack | None
     history: list[Refused]

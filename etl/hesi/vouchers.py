@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
+import msgspec
+
 from etl.errors import SourceRefused
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import ERP_VOUCHER
+from etl.hesi.flows import detail
 
 BATCH = 20
 _IN_BRACKETS = re.compile(r"\[+([^\[\]]+)\]+")
@@ -51,6 +54,18 @@ class WriteBackResult:
     text: str = ""
 
 
+class _Form(msgspec.Struct, rename="camel"):
+    voucher_no: str | None = None
+
+
+class _Claim(msgspec.Struct):
+    form: _Form
+
+
+class _Detail(msgspec.Struct):
+    value: _Claim
+
+
 def write_numbers(client: HesiClient, numbers: Iterable[VoucherNumber], *, batch_size: int = BATCH) -> Iterator[WriteBackResult]:
     """A result per number, yielded as soon as it is known, so that an outage half-way loses no result.
 
@@ -64,6 +79,12 @@ def write_numbers(client: HesiClient, numbers: Iterable[VoucherNumber], *, batch
             if not _sendable(number):
                 yield WriteBackResult(number.flow_id, WriteBack.EMPTY, "an empty number would delete Hesi's number")
         yield from _write(client, list(filter(_sendable, batch)))
+
+
+def carried_number(client: HesiClient, flow_id: str) -> str | None:
+    """The voucher number a claim carries now, empty without one; None when Hesi no longer has the claim."""
+    found = detail(client, flow_id)
+    return None if found is None else msgspec.json.decode(found.reply.body, type=_Detail).value.form.voucher_no or ""
 
 
 def named_ids(text: str) -> list[str]:

@@ -126,6 +126,7 @@ def _settle(run: Run) -> None:
     if run.read(batch_head, left.batch_id) is None:
         told = {"kind": "posting_abandoned", "batch_id": left.batch_id, "found": "the ERP database holds no such batch: nothing of it was posted"}
         run.audit.append(run.run_id, [told], elsewhere=_heads(run))
+        run.sink.in_hand.move(left.batch_id, "failed", cause="COMMIT_UNKNOWN", at=datetime.now(UTC).replace(tzinfo=None))
     else:
         _confirm(run, left.batch_id, left.created_at)
     hint.unlink()

@@ -263,6 +263,11 @@ def resume(settings: Settings, run_id: str, *, attempt: int = 1) -> Run:
     return Run(settings, identity, attempt)
 
 
+def stored_now() -> datetime:
+    """This moment as the ERP database stores it: UTC without zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def peak_rss_mb() -> int:
     """Largest resident memory of this process so far, MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -15,7 +15,7 @@ from msgspec import Raw
 from etl.frames import rows
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
-from etl.pipeline.context import Run
+from etl.pipeline.context import Run, stored_now
 from etl.store.raw import RawPage
 
 FORM_TYPES = ("expense", "loan", "payment", "receipt", "requisition")
@@ -40,6 +40,7 @@ def extract(run: Run) -> Extracted:
     """Raw pages and reference lists of this run, stored; repeating it reads everything again into new files."""
     with run.step("extract") as facts:
         fence = run.sink.fence()
+        run.sink.in_hand.question(at=stored_now())
         index = _Index(run)
         watermarks = {} if run.identity.full else run.sink.watermarks()
         overlap_ms = run.settings.overlap_hours * 3_600_000
@@ -55,6 +56,7 @@ def extract(run: Run) -> Extracted:
         replayed = _open_claims(run, index)
         read_lists(run)
         index.store()
+        run.sink.in_hand.take(run.run_id, [(claim_id, "", None) for claim_id in index.newest], state="seen", began_at=fence, at=stored_now())
         extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed), fence)
         run.work.write_value("extracted", extracted)
         facts.rows_in = sum(sum(1 for _ in page.taken) for page in index.pages)

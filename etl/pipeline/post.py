@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ import pandas as pd
 from etl import __version__
 from etl.erp.arrow import isin
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
+from etl.errors import CommitUnknown, SinkUnavailable, TransientError
 from etl.frames import REJECTS
 from etl.pipeline.audit import Decided, recorded_posting
-from etl.pipeline.context import Run
+from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
 from etl.pipeline.sent import SentSums
 from etl.steps.map_fields import MappedClaims
@@ -37,11 +39,11 @@ def load(run: Run) -> Posted:
 
     Raises:
         SinkUnavailable: nothing was committed, try again.
+        CommitUnknown: the database does not say whether it was; the next try looks first.
         ControlTotalMismatch: the target took something else than was sent; nothing was committed.
     """
     with run.step("load") as facts:
         extracted = run.work.read_value("extracted", Extracted)
-        sums = SentSums()
         created_at = datetime.now(UTC)
         with recorded_posting(run, run.run_id, created_at=created_at, decided=_decided(run)) as head:
             batch = PostingBatch(
@@ -49,7 +51,7 @@ def load(run: Run) -> Posted:
                 run_id=run.run_id,
                 created_at=created_at,
                 business_date=run.identity.run_day,
-                chunks=_chunks(run, sums),
+                chunks=(),
                 watermarks=extracted.watermarks,
                 number_template=run.settings.voucher_number_template,
                 mapping_sha256=run.identity.mapping_sha256,
@@ -59,12 +61,36 @@ def load(run: Run) -> Posted:
                 audit_seq=head.seq if head else None,
                 audit_head=head.text if head else None,
             )
-            receipt: LoadReceipt = run.sink.post(batch)
+            receipt, sums = _post(run, batch)
         posted = Posted(receipt.batch_id if receipt.vouchers else "", receipt.vouchers, receipt.lines)
         run.work.write_value("sent", sums.sent())
         run.work.write_value("posted", posted)
         facts.rows_in = facts.rows_out = receipt.vouchers
     return posted
+
+
+def _post(run: Run, batch: PostingBatch) -> tuple[LoadReceipt, SentSums]:
+    """The receipt of the batch and what was sent; it is announced first, and a lost answer is looked up before anything is sent again."""
+    run.sink.in_hand.move(run.run_id, "posting", at=stored_now())
+    try:
+        return _sent(run, batch)
+    except CommitUnknown as lost:
+        if _still_in_hand(run, lost):
+            raise SinkUnavailable(f"{lost}; looked up: nothing was committed") from None
+    return _sent(run, batch)  # it is there: posting it again changes nothing and gives the receipt
+
+
+def _sent(run: Run, batch: PostingBatch) -> tuple[LoadReceipt, SentSums]:
+    sums = SentSums()
+    return run.sink.post(replace(batch, chunks=_chunks(run, sums))), sums
+
+
+def _still_in_hand(run: Run, lost: CommitUnknown) -> bool:
+    """Whether the transaction did not commit: it would have removed what the run has in hand."""
+    try:
+        return run.sink.in_hand.move(run.run_id, "failed", cause=lost.code, at=stored_now())
+    except TransientError:
+        raise lost from None
 
 
 def _chunks(run: Run, sums: SentSums) -> Iterator[PostingChunk]:

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from etl.errors import EtlError
+from etl.errors import CommitUnknown, EtlError
 from etl.pipeline.audit import record_end
 from etl.pipeline.check import Checked, assert_green, reconcile
-from etl.pipeline.context import Run, peak_rss_mb
+from etl.pipeline.context import Run, peak_rss_mb, stored_now
 from etl.pipeline.decide import check_budgets, validate_entries
 from etl.pipeline.extract import extract
 from etl.pipeline.post import load
@@ -21,6 +22,7 @@ from etl.pipeline.send import write_back
 from etl.pipeline.transform import map_chunks, stage_claims
 from etl.report.write import ReportFiles, write_report
 
+log = logging.getLogger("etl")
 Verdict = Literal["green", "amber", "red"]
 
 
@@ -31,12 +33,19 @@ def check_ledger(run: Run) -> Checked:
     return checked
 
 
+def check_entries(run: Run) -> int:
+    """validate; what the run has in hand is decided then, and ready to be posted."""
+    refused = validate_entries(run)
+    run.sink.in_hand.move(run.run_id, "ready", at=stored_now())
+    return refused
+
+
 STEPS: dict[str, Callable[[Run], Any]] = {
     "extract": extract,
     "stage": stage_claims,
     "map_fields": map_chunks,
     "check_budget": check_budgets,
-    "validate": validate_entries,
+    "validate": check_entries,
     "load": load,
     "reconcile": check_ledger,
     "write_back": write_back,
@@ -59,6 +68,7 @@ def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
     verdict, cause = judge(run, stopped)
     if stopped is not None:
         run.ledger.stop_run(run.run_id, stopped, peak_rss_mb=peak_rss_mb())
+        _tell_in_hand(run, stopped)
     else:
         run.ledger.finish_run(run.run_id, verdict, cause_code=None if verdict == "green" else "PARTIAL", cause_text=cause or None, peak_rss_mb=peak_rss_mb())
         run.ledger.name_lost_runs(run.run_id)
@@ -66,6 +76,14 @@ def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
     if stopped is None:
         run.work.remove()
     return Outcome(run.run_id, verdict, cause, report, _sums(run))
+
+
+def _tell_in_hand(run: Run, stopped: EtlError) -> None:
+    """What the run had in hand failed, or is unknown; a database that does not answer is told by the next run instead."""
+    try:
+        run.sink.in_hand.move(run.run_id, "unknown" if isinstance(stopped, CommitUnknown) else "failed", cause=stopped.code, at=stored_now())
+    except EtlError as error:
+        log.warning("claims_in_hand_not_told run_id=%s code=%s", run.run_id, error.code)
 
 
 def judge(run: Run, stopped: EtlError | None) -> tuple[Verdict, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from etl.erp.outbox import Outcome, Status
-from etl.hesi.vouchers import VoucherNumber, WriteBack, write_numbers
+from etl.erp.outbox import ANSWER_LOST, FOREIGN, OutboxRow, Outcome, Status
+from etl.hesi.vouchers import VoucherNumber, WriteBack, carried_number, write_numbers
 from etl.pipeline.audit import record_numbers
 from etl.pipeline.context import Run
 
@@ -23,30 +24,50 @@ _STORED_AT_ONCE = 500
 def write_back(run: Run) -> dict[str, int]:
     """Sends every due number in small batches; returns results by status.
 
-    Results are stored every :data:`_STORED_AT_ONCE` numbers, and before an outage ends the step. A number whose result was not
-    stored is sent again by the next run, which changes nothing in Hesi.
+    Hesi's answer cannot commit with ours, so :data:`_STORED_AT_ONCE` numbers are marked as sent before they are, and get their result
+    afterwards, also when an outage ends the step. A number that is still marked is asked for before anything is sent again.
     """
     with run.step("write_back") as facts:
         due = run.sink.outbox.pending()
         written = {row.claim_id: row.voucher_number for row in due}
-        numbers = (VoucherNumber(row.claim_id, row.voucher_number, row.voucher_created_ms, row.fiscal_period) for row in due)
-        results: Counter[str] = Counter()
-        batch: list[Outcome] = []
-        try:
-            for result in write_numbers(run.client, numbers, batch_size=run.settings.write_back_batch):
-                status, reason = _STATUS[result.outcome]
-                results[status] += 1
-                batch.append(Outcome(result.flow_id, status, reason))
-                if len(batch) >= _STORED_AT_ONCE:
-                    _store(run, batch, written)
-                    batch = []
-        finally:
-            _store(run, batch, written)
+        looked_up = list(_look_up(run, [row for row in due if row.reason == ANSWER_LOST]))
+        _store(run, looked_up, written)
+        results = Counter[str](outcome.status for outcome in looked_up)
+        settled = {outcome.claim_id for outcome in looked_up}
+        to_send = [row for row in due if row.claim_id not in settled]
+        for first in range(0, len(to_send), _STORED_AT_ONCE):
+            results += _send(run, to_send[first : first + _STORED_AT_ONCE], written)
         facts.rows_in, facts.rows_out = len(due), results["DONE"]
         facts.held = len(due) - results["DONE"]
     return dict(results)
 
 
+def _look_up(run: Run, rows: Sequence[OutboxRow]) -> Iterator[Outcome]:
+    """What became of numbers whose answer was lost; nothing of a claim that carries none, or a reversed voucher's: it may be sent."""
+    known = run.sink.known_states([row.claim_id for row in rows])
+    before = dict(zip(known["claim_id"], known["hesi_voucher_no"], strict=True))
+    for row in rows:
+        carried = carried_number(run.client, row.claim_id)
+        if carried is None:
+            yield Outcome(row.claim_id, *_STATUS[WriteBack.UNKNOWN])
+        elif carried == row.voucher_number:
+            yield Outcome(row.claim_id, "DONE")
+        elif carried not in {"", before.get(row.claim_id)}:
+            yield Outcome(row.claim_id, "BLOCKED", f"{FOREIGN} ({carried})")
+
+
+def _send(run: Run, rows: Sequence[OutboxRow], written: dict[str, str]) -> Counter[str]:
+    run.sink.outbox.mark([Outcome(row.claim_id, "RETRY", ANSWER_LOST) for row in rows], at=datetime.now(UTC), run_id=run.run_id)
+    numbers = [VoucherNumber(row.claim_id, row.voucher_number, row.voucher_created_ms, row.fiscal_period) for row in rows]
+    outcomes: list[Outcome] = []
+    try:
+        for result in write_numbers(run.client, numbers, batch_size=run.settings.write_back_batch):
+            outcomes.append(Outcome(result.flow_id, *_STATUS[result.outcome]))
+    finally:
+        _store(run, outcomes, written)
+    return Counter(outcome.status for outcome in outcomes)
+
+
 def _store(run: Run, outcomes: list[Outcome], written: dict[str, str]) -> None:
-    run.sink.outbox.mark(outcomes, at=datetime.now(UTC))
+    run.sink.outbox.mark(outcomes, at=datetime.now(UTC), run_id=run.run_id)
     record_numbers(run, [[outcome.claim_id, written[outcome.claim_id], outcome.status, outcome.reason] for outcome in outcomes])

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import repeat
 
 import msgspec
 import pandas as pd
 from msgspec import Raw
 
 from etl.erp.posted import last_revisions, live_vouchers
+from etl.erp.standing import Claim
 from etl.errors import ControlTotalMismatch
 from etl.frames import NO_AMOUNT, rows
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
 from etl.payload import may_repeat_keys, page_items
-from etl.pipeline.context import Run
+from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
 from etl.reference import Invoice, Payee, Reference
 from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, custom_paths, map_fields
@@ -53,6 +55,7 @@ def stage_claims(run: Run) -> int:
         paths = custom_paths(run.mappings)
         owners: dict[str, str] = {}
         quarantine = Quarantine(run.home)
+        in_hand: list[Claim] = []
         for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
             count = len(items)
             staged = stage(items, paths, check_repeated=suspicious)
@@ -61,6 +64,8 @@ def stage_claims(run: Run) -> int:
             look_ups = _look_up(run, staged, known, reference, owners, number)
             run.work.write_frames("stage", number, {name: getattr(staged, name) for name in STAGED} | {"known": known})
             run.work.write_value(f"look_ups-{number:05d}", look_ups)
+            in_hand += zip(*(staged.claims[name].tolist() for name in ("claim_id", "claim_code", "claim_version")), strict=True)
+            in_hand += zip(*(staged.rejects[name].tolist() for name in ("claim_id", "claim_code")), repeat(None), strict=False)
             quarantine.keep(staged.rejects)
             quarantine.release(staged.claims["claim_id"])
             facts.rows_in += count
@@ -68,6 +73,7 @@ def stage_claims(run: Run) -> int:
             facts.rejected += len(staged.rejects)
             if facts.rows_in != facts.rows_out + facts.rejected:
                 raise ControlTotalMismatch(f"stage chunk {number}: {facts.rows_in} claims in, {facts.rows_out} staged, {facts.rejected} rejected; report this")
+        run.sink.in_hand.take(run.run_id, in_hand, state="staged", began_at=extracted.fence, at=stored_now())
         return facts.rows_in
 
 

@@ -77,6 +77,7 @@ def _empty(url: str) -> None:
     sink = DatabaseSink.open(url)
     schema.metadata.drop_all(sink.engine)
     with sink.engine.begin() as connection:
+        connection.exec_driver_sql("DROP VIEW IF EXISTS claim_standing")
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {schema.VERSION_TABLE}")
     sink.close()
 

@@ -156,6 +156,27 @@ def test_an_unknown_claim_is_a_wrong_argument(tenant: World, first: Told) -> Non
     assert "B99999999" in told.document["error"]["message"]
 
 
+def test_explain_tells_where_each_version_of_a_claim_stands(tenant: World, first: Told) -> None:
+    ((claim_id, code),) = tenant.ask("SELECT claim_id, claim_code FROM claim_state WHERE state = 'posted' AND entry_kind = 'PAYMENT' LIMIT 1")
+    told = tenant.ask("SELECT entry_kind, state, run_id FROM claim_standing WHERE claim_id = ? ORDER BY entry_kind", claim_id)
+    standing = tenant.command("explain", code, "--json").document["claims"][0]["standing"]
+
+    assert [(row["entry_kind"], row["state"], row["run_id"]) for row in standing] == told
+    assert ("EXPENSE", "settled") in {row[:2] for row in told}
+    assert "settled" in tenant.command("explain", code).out
+
+
+def test_a_claim_a_run_has_only_read_is_explained_as_far_as_it_is_known(tenant: World, first: Told) -> None:
+    row = ("R1", 0, "unknown", "COMMIT_UNKNOWN", '[["ID_new", "B-new", 3]]', "2026-01-01 00:00:00.000000")
+    tenant.change("INSERT INTO claim_in_hand (run_id, chunk_no, state, cause, claims, updated_at) VALUES (?, ?, ?, ?, ?, ?)", *row)
+    told = tenant.command("explain", "B-new")
+    tenant.change("DELETE FROM claim_in_hand WHERE run_id = 'R1'")
+
+    assert told.status == 0
+    assert "unknown" in told.out
+    assert "COMMIT_UNKNOWN" in told.out
+
+
 def test_explain_before_the_first_run_says_so_and_makes_no_database(tenant: World, tmp_path: Path) -> None:
     told = tenant.command("explain", "B1", ERP_URL=f"sqlite:///{tmp_path / 'erp.db'}")
     assert told.status == 2

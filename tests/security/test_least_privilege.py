@@ -11,6 +11,8 @@ from sqlalchemy.engine import make_url
 
 from etl.erp import schema
 from etl.erp.database import DatabaseSink
+from etl.erp.engine import reading
+from etl.erp.standing import standing_of
 from tests.conformance.chunks import batch, one
 
 ROLE = "hesi_erp_runs"
@@ -28,7 +30,7 @@ def url(pg_url: str) -> Iterator[str]:
         f"GRANT SELECT, INSERT ON {', '.join(WRITTEN_ONCE)} TO {ROLE}",
         f"GRANT UPDATE (status, erp_id, erp_number) ON voucher TO {ROLE}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(KEPT)} TO {ROLE}",
-        f"GRANT SELECT ON {schema.VERSION_TABLE} TO {ROLE}",
+        f"GRANT SELECT ON {schema.VERSION_TABLE}, claim_standing TO {ROLE}",
     ]
     with psycopg.connect(pg_url.replace("+psycopg", ""), autocommit=True) as owner:
         for grant in grants:
@@ -43,6 +45,8 @@ def test_the_role_of_a_run_posts_and_posts_nothing_twice(url: str) -> None:
     assert sink.post(batch(one("C1"))).vouchers == 1
     assert sink.post(batch(one("C1"), batch_id="batch-2")).already_posted == 1
     assert sink.known_states(["C1"])["state"].tolist() == ["posted"]
+    with reading(sink.engine) as connection:
+        assert [row["state"] for row in standing_of(connection, "C1")] == ["write_back_pending"]
     sink.close()
 
 

@@ -51,6 +51,12 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Check that the database is up, has space and accepts `ERP_URL`, then run again.",
         "检查数据库是否可用、空间是否充足、`ERP_URL` 是否有效，然后重新运行。",
     ),
+    errors.CommitUnknown: Advice(
+        "it", "提交的应答丢失：该批次可能已过账，也可能没有；再次发送前会先按批次号查询。",
+        "Check that the database is up, then run again: the run looks the batch up by its id first and posts only what is not there. "
+        "Until then `claim_standing` shows its claims as unknown or posting.",
+        "确认数据库可用后重新运行：先按批次号查询，只过账尚未入账的部分；在此之前 `claim_standing` 中显示为 unknown 或 posting。",
+    ),
     errors.TokenExpired: Advice(
         "it", "访问令牌刚更新又被合思拒绝。",
         "Run again. If it repeats, look for another program that uses the same key, or a wrong clock on this machine.",

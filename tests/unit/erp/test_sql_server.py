@@ -95,6 +95,8 @@ def test_every_migration_compiles() -> None:
     text = buffer.getvalue()
     assert all(f"CREATE TABLE {table}" in text for table in schema.metadata.tables)
     assert "INSERT INTO posting_lock (id) VALUES (1)" in text
+    assert "FROM claim_in_hand h CROSS APPLY OPENJSON(h.claims) j" in text
+    assert "THEN N'数据工程'" in text
 
 
 def test_the_posting_lock_is_held_until_the_end_of_the_transaction() -> None:
