@@ -214,4 +214,5 @@ def _invoice(id_: str, object_type: str, row: Mapping[str, Raw], items: list[tup
         buyer_name=_text(own.get("购买方名称")),
         verified=verified if isinstance(verified, bool) else None,
         items=tuple(items),
+        traveller=_text(first("乘机人姓名", "乘车人姓名")),
     )
