@@ -56,6 +56,7 @@ class Invoice:
     buyer_name: str
     verified: bool | None
     items: tuple[tuple[str, str, int], ...] = ()  # item id, rate, tax
+    traveller: str = ""
 
     def day(self, unknown: int) -> int:
         """Day of the invoice as days since 1970-01-01, ``unknown`` where it has none."""

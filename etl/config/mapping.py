@@ -334,7 +334,8 @@ class Company(Strict):
     hesi: HesiRef = Field(description="Its 法人实体 items in Hesi")
     taxpayer: list[TaxpayerStatus] = Field(description="Taxpayer status by day")
     invoice_titles: list[InvoiceTitle] = Field(
-        default_factory=list, description="Titles invoices may carry, old and new name side by side while both are accepted; none = not checked (rule 13)"
+        default_factory=list,
+        description="Titles of invoices with deductible tax, old and new side by side while both are accepted; none = not checked",
     )
     wrong_title: Literal["warn", "hold"] = Field("warn", description="What happens to a claim with an invoice made out to somebody else; its tax stays")
 

@@ -191,6 +191,7 @@ class _Keys(NamedTuple):
     buyer_name: str
     verified: str
     medium: str
+    traveller: str
 
 
 _FIELDS = _Keys(
@@ -206,6 +207,7 @@ _FIELDS = _Keys(
     buyer_name="购买方名称",
     verified="验真",
     medium="介质",
+    traveller="乘机人姓名 乘车人姓名",
 )
 
 
@@ -244,4 +246,5 @@ def _invoice(object_type: str, row: Mapping[str, Raw]) -> Invoice:
         buyer_name=_text(get(keys.buyer_name)),
         verified=verified if isinstance(verified, bool) else None,
         items=(("", rate, tax or face or 0),) if rate else (),
+        traveller=_text(get(keys.traveller)),
     )

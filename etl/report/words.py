@@ -236,6 +236,7 @@ _VALUES: dict[str, dict[str, Pair]] = {
         "VAT_KIND_UNKNOWN": ("票种无法识别", "Invoice could not be read"),
         "VAT_FLAG": ("请留意的票种", "Invoice kind to look at"),
         "VAT_IN_COST": ("进项税额计入成本", "Input VAT stays in cost"),
+        "VAT_TRAVELLER": ("乘客不是本单位员工", "Traveller is no employee"),
         "INVOICE_TITLE": ("发票抬头或税号不符", "Invoice made out to somebody else"),
         "INVOICE_REUSED": ("发票已用于其他单据", "Invoice already used on another claim"),
     },

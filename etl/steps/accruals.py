@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from etl.frames import BUDGET_LINES, FINDINGS, NO_AMOUNT, NO_INSTANT, VOUCHER_INVOICES
+from etl.masking import mask_name
 from etl.money import MoneyError, allocate_groups, exponent, to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.failures import Failures
@@ -204,6 +205,9 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
             booked = sum(part for _, part in answer.parts)
             findings += [(names[use_entry], codes[use_entry], rule, detail, booked) for rule, detail in answer.findings]
         by_line[row] += booked
+        if booked and invoice is not None and invoice.traveller and not rules.is_employee(invoice.traveller):
+            shown = f"invoice {invoice_id}: traveller {mask_name(invoice.traveller)} is no employee in Hesi's staff list"
+            findings.append((names[use_entry], codes[use_entry], "VAT_TRAVELLER", shown, booked))
         if titled and invoice is not None and (wrong := rules.wrong_title(invoice.buyer_name, invoice.buyer_tax_number, invoice.day(int(fee_days[line])))):
             findings.append((names[use_entry], codes[use_entry], "INVOICE_TITLE", f"invoice {invoice_id}: {wrong}", booked))
             if rules.mapping.company.wrong_title == "hold":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeVar
 from unicodedata import normalize
 
@@ -319,6 +319,14 @@ class CompanyRules:
         known: Mapping[str, Any] = lists.get(self.dimensions[dim_type].source, {})
         return known.get(value)
 
+    def is_employee(self, name: str) -> bool:
+        """Whether Hesi knows an employee of this name (rule 13: only own travellers' tickets deduct)."""
+        return _joined(name) in self._staff_names
+
+    @cached_property
+    def _staff_names(self) -> frozenset[str]:
+        return frozenset(_joined(staff.name) for staff in self.reference.staffs.values())
+
     def _wrong_title(self, name: str, tax_number: str, day: int) -> str | None:
         """What is wrong with the buyer an invoice of the day names, None for nothing; what the invoice leaves out is not compared (rule 13)."""
         titles, when = self.mapping.company.invoice_titles, day_of(day) or self.run_day
@@ -344,9 +352,13 @@ def _change_days(mapping: CompanyMapping, chart: Chart) -> npt.NDArray[np.int64]
     return np.array(sorted(days), dtype=np.int64)
 
 
+def _joined(text: str) -> str:
+    return "".join(text.split())
+
+
 def _same(found: str, expected: str) -> bool:
     """Whether two texts say the same, whatever their width, case and blanks; an empty one says nothing."""
-    left, right = ("".join(normalize("NFKC", text).split()).casefold() for text in (found, expected))
+    left, right = (_joined(normalize("NFKC", text)).casefold() for text in (found, expected))
     return not left or not right or left == right
 
 

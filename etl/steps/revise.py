@@ -106,6 +106,7 @@ class _Work:
         self.dispositions: dict[int, str] = {}
         self.blue: dict[int, dict[str, Any]] = {}  # entry -> header changes of its new voucher
         self.dropped: set[int] = set()
+        self.led: dict[int, int] = {}  # entry -> its voucher that leads the posted one to the new version
         self.held_rejects: set[tuple[str, str]] = set()
 
     def next_revision(self, claim: str, kind: str, company: str, part: int) -> int:
@@ -142,8 +143,10 @@ class _Work:
             kept = self._own(getattr(mapped, name))
             added = spec.from_rows([tuple(row[column] for column in spec.columns) for row in added_rows])
             changed[name] = _renumbered(pd.concat([kept, added], ignore_index=True) if added_rows else kept, renumber)
-        for name in ("voucher_invoices", "budget_lines"):
-            changed[name] = _renumbered(self._own(getattr(mapped, name)), renumber)
+        changed["budget_lines"] = _renumbered(self._own(mapped.budget_lines), renumber)
+        led = mapped.voucher_invoices[mapped.voucher_invoices["entry_no"].isin(list(self.led))]
+        invoices = pd.concat([self._own(mapped.voucher_invoices), _renumbered(led, self.led)], ignore_index=True)
+        changed["voucher_invoices"] = _renumbered(invoices, renumber)
         return replace(mapped, **changed)
 
     def _header(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -290,6 +293,8 @@ class _Claim:
             self.work.dropped.add(entry["entry_no"])
             self.work.dispositions[entry["entry_no"]] = "corrected"
         if lines:
+            if new is not None:
+                self.work.led[entry["entry_no"]] = self.work.booked.next_entry  # the new version's invoices belong to it (rule 17)
             style = rules.mapping.voucher
             header = {
                 **original.header,

@@ -6,7 +6,8 @@
 - ``claims``: code, formType, state, company, currency, submitter, title, flowEndTime, payDate, account, amount, payMoney,
   writtenOff (loan, amount), companyRealPay, platform, payee, payPlan (payee, money, paid, fx), voucherNo, attachments,
   ``details`` (fee, dept, amount, feeDate, fx, invoices, shares, attachments), and ``raw``: path -> JSON text or ``missing``.
-- ``invoices``: inv, kind, gross, tax, rate, fare, fuel, date, travel, verified, buyer, taxNumber, items (id, rate, tax). ``loans``: package -> owner.
+- ``invoices``: inv, kind, gross, tax, rate, fare, fuel, date, travel, verified, buyer, taxNumber,
+  traveller, items (id, rate, tax). ``loans``: package -> owner.
 - ``mapping``: company -> changes laid over its YAML; ``vat`` and ``charts`` likewise. A key with ``+`` puts entries before a list's own.
 - ``known``: what the ERP has: claim, kind, part, state, source (same or other). ``start``: cut-over day. ``run_day``.
 """
@@ -30,6 +31,7 @@ from tests.support.claims import CORP, demo_mappings, detail, expense, flow, inv
 
 TOTALS = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}
 Words = Mapping[str, Any]
+_INVOICE_TEXTS = (("buyer", "buyer_name"), ("taxNumber", "buyer_tax_number"), ("traveller", "traveller"))
 
 shipped_mappings = functools.lru_cache(demo_mappings)
 
@@ -121,7 +123,7 @@ def invoice_of(words: Words) -> Invoice:
     rest: dict[str, Any] = {"fare_minor": minor("fare"), "fuel_minor": minor("fuel"), "invoice_ms": instant("date"), "travel_ms": instant("travel")}
     if "verified" in words:
         rest["verified"] = words["verified"] == "true"
-    rest |= {name: words[key] for key, name in (("buyer", "buyer_name"), ("taxNumber", "buyer_tax_number")) if key in words}
+    rest |= {name: words[key] for key, name in _INVOICE_TEXTS if key in words}
     found = invoice(words["inv"], kind=words.get("kind", "FULL_DIGITAl_SPECIAL"), gross=minor("gross"), tax=minor("tax"), rate=words.get("rate", ""), **rest)
     items = tuple((id_, rate, to_minor(tax, "CNY")) for id_, rate, tax in words.get("items", ()))
     return replace(found, items=items) if items else found

@@ -155,6 +155,8 @@ def test_a_change_of_amounts_alone_is_one_voucher_for_the_difference_where_the_m
     amounts = [("-100.00", ""), ("-6.00", ""), ("", "-106.00")]
     said = {shown(voucher)["kind"]: (shown(voucher), shown_lines(voucher)) for voucher in ledger.vouchers()}
     assert said["EXPENSE"][0] == first
+    booked = {(row["entry_kind"], row["invoice_id"], row["tax"]) for row in ledger.rows(schema.voucher_invoice)}
+    assert booked == {("EXPENSE", "I8", Decimal("60.00")), ("CORRECTION", "I8r", Decimal("54.00"))}
     assert said["CORRECTION"] == (restated | {"kind": "CORRECTION", "rev": "0"}, [(*line[:2], *amount) for line, amount in zip(lines, amounts, strict=True)])
     ends(ledger, "G08", "a")
 

@@ -12,6 +12,7 @@ import pytest
 
 from etl.errors import BudgetCalculating, PayloadChanged, SourceRefused, SourceUnavailable
 from etl.hesi import attachments, budgets, flows, invoices, loans, reference, vouchers
+from etl.hesi.lists import read_invoices
 from etl.hesi.vouchers import VoucherNumber, WriteBack
 
 API = "/api/openapi"
@@ -238,6 +239,21 @@ def test_invoices_are_found_by_claim_then_by_type_then_by_line(hesi: Any, client
     batches = list(invoices.invoice_headers(client, refs))
     assert [[msgspec.json.decode(row["id"]) for row in batch.rows] for batch in batches] == [["invoice"], ["taxi"]]
     assert [body_of(r) for r in hesi.calls("/object/")] == [{"ids": ["corp:1:2"]}, {"ids": ["taxi-1"]}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix", "field"), [("train", "E_system_火车票", "乘车人姓名"), ("flightItinerary", "E_system_航空运输电子客票行程单", "乘机人姓名")]
+)
+def test_a_ticket_tells_its_traveller_and_an_invoice_its_buyer_whatever_the_type_is_called(hesi: Any, client: Any, kind: str, prefix: str, field: str) -> None:
+    refs = [{"invoiceId": "T1", "invoiceItemId": [], "invoiceType": kind}, {"invoiceId": "I1", "invoiceItemId": [], "invoiceType": "invoice"}]
+    hesi.routes[f"{API}/v2/extension/flow/INVOICE/search"] = [httpx.Response(200, json={"value": {"F1": refs}})]
+    ticket = {"id": "T1", f"{prefix}_{field}": "张三"}
+    bought = {"id": "I1", "E_system_发票主体_购买方名称": "某公司", "E_system_发票主体_购买方纳税人识别号": "9131"}
+    for type_, row in ((kind, ticket), ("invoice", bought)):
+        hesi.routes[f"{API}/v2/extension/INVOICE/object/{type_}/search"] = [httpx.Response(200, json={"count": 1, "items": [row]})]
+    found = read_invoices(client, ["F1"], lambda name, body: None, needs_header=lambda id_: True, needs_items=lambda id_: False)
+    assert (found["T1"].traveller, found["T1"].buyer_name) == ("张三", "")
+    assert (found["I1"].traveller, found["I1"].buyer_name, found["I1"].buyer_tax_number) == ("", "某公司", "9131")
 
 
 def test_look_ups_go_out_one_hundred_at_a_time(hesi: Any, client: Any) -> None:

@@ -173,3 +173,8 @@ def test_a_share_that_deducts_no_tax_says_why_and_where_by_code_or_id_and_day() 
     assert rules.not_deducted("project", f"{CORP}:P001", DAY - 1) == ""
     assert rules.not_deducted("department", f"{CORP}:D10", DAY) == f"department {CORP}:D10, 食堂 (companies/C01.yaml:input_vat.not_deducted[1])"
     assert rules.not_deducted("project", "", DAY) == ""
+
+
+def test_a_traveller_is_an_employee_by_name_whatever_the_blanks_in_it() -> None:
+    rules = rules_of()
+    assert [rules.is_employee(name) for name in ("张三", " 王 五", "赵客户", "")] == [True, True, False, False]
