@@ -22,7 +22,6 @@ from etl.erp.storable import REPLACEMENT, stored_id
 
 InHand = Literal["seen", "staged", "ready", "posting", "unknown", "failed"]
 Claim: TypeAlias = tuple[str, str, int | None]  # claim_id, claim_code, claim_version; empty and None while nobody has read them
-_CLAIMS_A_ROW = 2_500
 
 views = sa.MetaData()
 claim_standing = sa.Table(
@@ -70,15 +69,14 @@ class ClaimsInHand:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def take(self, run_id: str, claims: Sequence[Claim], *, state: InHand, began_at: datetime | None, at: datetime) -> None:
-        """Records these claims as what the run has in hand, in place of what it had."""
+    def take(self, run_id: str, claims: Sequence[str], *, state: InHand, began_at: datetime | None, at: datetime) -> None:
+        """Records these claims, :func:`packed` chunk by chunk, as what the run has in hand, in place of what it had."""
         table = schema.claim_in_hand
         common = {"run_id": run_id, "state": state, "cause": "", "began_at": began_at, "updated_at": at}
         with writing(self._engine) as connection:
             connection.execute(table.delete().where(table.c.run_id == run_id))
-            for first in range(0, len(claims), _CLAIMS_A_ROW):
-                part = claims[first : first + _CLAIMS_A_ROW]
-                connection.execute(table.insert(), {**common, "chunk_no": first // _CLAIMS_A_ROW, "claims": _json(part)})
+            for number, some in enumerate(claims):
+                connection.execute(table.insert(), {**common, "chunk_no": number, "claims": some})
 
     def move(self, run_id: str, state: InHand, *, at: datetime, cause: str = "") -> bool:
         """Whether the run still has something in hand, which stands at ``state`` now; False once it was posted.
@@ -107,7 +105,8 @@ def put_down(connection: Connection, run_id: str, fence: datetime | None) -> Non
     connection.execute(table.delete().where(mine if fence is None else sa.or_(mine, table.c.began_at < fence)))
 
 
-def _json(claims: Iterable[Claim]) -> str:
+def packed(claims: Iterable[Claim]) -> str:
+    """Some thousand claims as one row keeps them. A run packs each chunk as it passes: a list of all its claims would pin the memory between."""
     width = schema.voucher.c.claim_code.type.length  # type: ignore[attr-defined]
     items = [(stored_id(claim_id), code.replace("\0", REPLACEMENT)[:width], version) for claim_id, code, version in claims]
     return msgspec.json.encode(items).decode()

@@ -12,12 +12,14 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
+from etl.erp.standing import packed
 from etl.frames import rows
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
 from etl.pipeline.context import Run, stored_now
 from etl.store.raw import RawPage
 
+_PACKED = 5_000
 FORM_TYPES = ("expense", "loan", "payment", "receipt", "requisition")
 
 
@@ -56,7 +58,7 @@ def extract(run: Run) -> Extracted:
         replayed = _open_claims(run, index)
         read_lists(run)
         index.store()
-        run.sink.in_hand.take(run.run_id, [(claim_id, "", None) for claim_id in index.newest], state="seen", began_at=fence, at=stored_now())
+        run.sink.in_hand.take(run.run_id, index.packed(), state="seen", began_at=fence, at=stored_now())
         extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed), fence)
         run.work.write_value("extracted", extracted)
         facts.rows_in = sum(sum(1 for _ in page.taken) for page in index.pages)
@@ -104,6 +106,11 @@ class _Index:
             taken.setdefault(page, []).append(item)
         self.pages = [msgspec.structs.replace(page, taken=sorted(taken.get(number, ()))) for number, page in enumerate(self.pages)]
         store_pages(self.run, self.pages)
+
+    def packed(self) -> list[str]:
+        """The claims this run has seen, as the ERP database keeps them."""
+        ids = list(self.newest)
+        return [packed((claim_id, "", None) for claim_id in ids[first : first + _PACKED]) for first in range(0, len(ids), _PACKED)]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Counts per form type."""

@@ -12,7 +12,7 @@ import pandas as pd
 from msgspec import Raw
 
 from etl.erp.posted import last_revisions, live_vouchers
-from etl.erp.standing import Claim
+from etl.erp.standing import packed
 from etl.errors import ControlTotalMismatch
 from etl.frames import NO_AMOUNT, rows
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
@@ -55,7 +55,7 @@ def stage_claims(run: Run) -> int:
         paths = custom_paths(run.mappings)
         owners: dict[str, str] = {}
         quarantine = Quarantine(run.home)
-        in_hand: list[Claim] = []
+        in_hand: list[str] = []
         for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
             count = len(items)
             staged = stage(items, paths, check_repeated=suspicious)
@@ -64,8 +64,8 @@ def stage_claims(run: Run) -> int:
             look_ups = _look_up(run, staged, known, reference, owners, number)
             run.work.write_frames("stage", number, {name: getattr(staged, name) for name in STAGED} | {"known": known})
             run.work.write_value(f"look_ups-{number:05d}", look_ups)
-            in_hand += zip(*(staged.claims[name].tolist() for name in ("claim_id", "claim_code", "claim_version")), strict=True)
-            in_hand += zip(*(staged.rejects[name].tolist() for name in ("claim_id", "claim_code")), repeat(None), strict=False)
+            readable = zip(*(staged.claims[name].tolist() for name in ("claim_id", "claim_code", "claim_version")), strict=True)
+            in_hand.append(packed([*readable, *zip(staged.rejects["claim_id"], staged.rejects["claim_code"], repeat(None), strict=False)]))
             quarantine.keep(staged.rejects)
             quarantine.release(staged.claims["claim_id"])
             facts.rows_in += count

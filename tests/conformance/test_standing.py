@@ -14,7 +14,7 @@ from etl.erp.database import DatabaseSink
 from etl.erp.engine import reading
 from etl.erp.outbox import Outbox, Outcome
 from etl.erp.port import PostingChunk
-from etl.erp.standing import ClaimsInHand, InHand, standing_of
+from etl.erp.standing import ClaimsInHand, InHand, packed, standing_of
 from etl.errors import CommitUnknown
 from etl.rejects import OWNER_NAMES
 from faults.proxy import Act, CommitProxy
@@ -85,7 +85,7 @@ def _stacked(first: Any, second: Any) -> Any:
 @pytest.mark.parametrize("state", ["seen", "staged", "ready", "posting"])
 def test_a_claim_a_run_has_in_hand_stands_where_the_run_stands(target: Target, state: InHand) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 7), ("C2", "", None)], state="seen", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 7), ("C2", "", None)])], state="seen", began_at=BEGAN, at=BEGAN)
     assert in_hand.move(FIRST, state, at=POSTED_AT)
 
     assert stands(target) == [("", 7, state, "", FIRST, "")]
@@ -95,14 +95,14 @@ def test_a_claim_a_run_has_in_hand_stands_where_the_run_stands(target: Target, s
 
 def test_many_claims_are_few_rows_and_each_is_found(target: Target) -> None:
     claims = [(f"C{number}", "", None) for number in range(6_000)]
-    ClaimsInHand(target.engine).take(FIRST, claims, state="seen", began_at=BEGAN, at=BEGAN)
+    ClaimsInHand(target.engine).take(FIRST, [packed(claims[:3_000]), packed(claims[3_000:])], state="seen", began_at=BEGAN, at=BEGAN)
 
-    assert len(target.rows("claim_in_hand")) == 3
-    assert [stands(target, claim)[0][2] for claim in ("C0", "C2499", "C2500", "C5999")] == ["seen"] * 4
+    assert len(target.rows("claim_in_hand")) == 2
+    assert [stands(target, claim)[0][2] for claim in ("C0", "C2999", "C3000", "C5999")] == ["seen"] * 4
 
 
 def test_a_claim_with_a_nul_in_its_id_stands_like_any_other(target: Target) -> None:
-    ClaimsInHand(target.engine).take(FIRST, [("C\0 1", "B\0", 1)], state="staged", began_at=BEGAN, at=BEGAN)
+    ClaimsInHand(target.engine).take(FIRST, [packed([("C\0 1", "B\0", 1)])], state="staged", began_at=BEGAN, at=BEGAN)
 
     assert [row[2] for row in stands(target, "C\0 1")] == ["staged"]
 
@@ -183,10 +183,10 @@ def test_a_version_that_was_reversed_is_listed_beside_the_one_that_took_its_plac
 
 def test_posting_leaves_nothing_in_hand_and_a_rerun_leaves_everything_as_it_was(target: Target) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
     target.sink.post(batch(one("C1")))
     before = target.dump()
-    in_hand.take(SECOND, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    in_hand.take(SECOND, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     target.sink.post(batch(one("C1"), **later()))
 
@@ -196,7 +196,7 @@ def test_posting_leaves_nothing_in_hand_and_a_rerun_leaves_everything_as_it_was(
 
 def test_a_batch_that_is_refused_leaves_its_claims_in_hand(target: Target) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     with pytest.raises(RuntimeError):
         target.sink.post(replace(batch(), chunks=_broken()))
@@ -214,7 +214,7 @@ def test_a_newer_run_that_posts_ends_what_older_ones_had_in_hand_and_not_what_ne
     in_hand = ClaimsInHand(target.engine)
     fences = [target.sink.fence() + timedelta(seconds=number) for number in range(3)]
     for name, fence in zip(("old", "mine", "new"), fences, strict=True):
-        in_hand.take(name, [(name, "", None)], state="staged", began_at=fence, at=BEGAN)
+        in_hand.take(name, [packed([(name, "", None)])], state="staged", began_at=fence, at=BEGAN)
 
     target.sink.post(batch(one("C1"), run_id="mine", fence=fences[1]))
 
@@ -223,7 +223,7 @@ def test_a_newer_run_that_posts_ends_what_older_ones_had_in_hand_and_not_what_ne
 
 def test_a_posting_nothing_was_heard_of_is_unknown_and_looked_up_as_never_posted(target: Target) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     in_hand.question(at=POSTED_AT)
     assert stands(target) == [("", 1, "unknown", "COMMIT_UNKNOWN", FIRST, IT)]
@@ -236,7 +236,7 @@ def test_a_posting_nothing_was_heard_of_is_unknown_and_looked_up_as_never_posted
 
 def test_a_posting_whose_answer_was_lost_is_looked_up_as_posted(target: Target) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
     target.sink.post(batch(one("C1")))
 
     in_hand.question(at=POSTED_AT)
@@ -249,7 +249,7 @@ def test_a_posting_whose_answer_was_lost_is_looked_up_as_posted(target: Target) 
 
 def test_a_claim_only_seen_is_not_questioned(target: Target) -> None:
     in_hand = ClaimsInHand(target.engine)
-    in_hand.take(FIRST, [("C1", "B-C1", 1)], state="seen", began_at=BEGAN, at=BEGAN)
+    in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="seen", began_at=BEGAN, at=BEGAN)
 
     in_hand.question(at=POSTED_AT)
 
@@ -261,7 +261,7 @@ def test_a_line_cut_at_the_commit_is_unknown_until_the_rows_in_hand_tell(pg_url:
     proxy = CommitProxy(pg_url.replace("+psycopg", ""), tmp_path, act)
     DatabaseSink.open(pg_url).close()
     sink = DatabaseSink.open(proxy.address(pg_url))
-    sink.in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    sink.in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     with pytest.raises(CommitUnknown, match="expected the answer to a commit"):
         sink.post(batch(one("C1")))
@@ -287,7 +287,7 @@ def test_one_claim_is_found_by_index_and_not_by_reading_the_whole_view(pg_url: s
 
 def test_nobody_is_questioned_while_somebody_posts(pg_url: str) -> None:
     sink = DatabaseSink.open(pg_url)
-    sink.in_hand.take(FIRST, [("C1", "B-C1", 1)], state="posting", began_at=BEGAN, at=BEGAN)
+    sink.in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     def asked_meanwhile() -> Iterator[PostingChunk]:
         sink.in_hand.question(at=datetime(2026, 9, 1, tzinfo=UTC).replace(tzinfo=None))
