@@ -7,7 +7,7 @@ scheduler what to do::
     |-- ConfigError        a setting, mapping or suite is wrong     -> exit 2, fail now, nothing was read
     |-- TransientError     the other side may recover               -> retry the task
     |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
-    |   `-- AnchorUnavailable, TaskLost
+    |   `-- AnchorUnavailable, StorageUnavailable, TaskLost
     `-- TerminalError      a person must act                        -> exit 1, fail now
         |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
         |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
@@ -66,6 +66,10 @@ class BudgetCalculating(TransientError):
 
 class AnchorUnavailable(TransientError):
     """A head of the audit log could not be kept in ``HESI_ERP_ANCHOR_DIR``."""
+
+
+class StorageUnavailable(TransientError):
+    """A file of this program could not be written: the disk is full or read-only, or the right to write is missing."""
 
 
 class TaskLost(TransientError):

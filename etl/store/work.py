@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from etl.errors import ConfigError
+from etl.files import written_beside
 from etl.store.names import is_plain_name
 
 T = TypeVar("T")
@@ -35,12 +35,10 @@ class WorkFolder:
         for place in (self.folder, folder.parent, folder):  # mkdir gives its mode to the last folder only
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, frame in frames.items():
-            part = folder / f".{name}.part"
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+            with written_beside(folder / f"{name}.arrow") as handle:
                 table = pa.Table.from_pandas(frame, preserve_index=False)
                 with pa.ipc.new_file(handle, table.schema) as writer:
                     writer.write_table(table)
-            part.rename(folder / f"{name}.arrow")
 
     def read_frame(self, step: str, chunk: int, name: str) -> pd.DataFrame:
         """One frame of one chunk."""
@@ -61,10 +59,8 @@ class WorkFolder:
     def write_value(self, name: str, value: Any) -> None:
         """Stores a small typed value beside the frames."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = self.folder / f".{name}.part"
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+        with written_beside(self.folder / f"{name}.msgpack") as handle:
             handle.write(msgspec.msgpack.encode(value))
-        part.rename(self.folder / f"{name}.msgpack")
 
     def read_value(self, name: str, type_: type[T]) -> T:
         """A stored value.

@@ -65,6 +65,12 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Mount the folder, give the program's user the right to create files in it, check its space, then run again.",
         "挂载该目录，确认程序用户可新建文件且空间充足，然后重新运行。",
     ),
+    errors.StorageUnavailable: Advice(
+        "it", "本程序的文件无法写入：磁盘已满或只读，或缺少写权限。",
+        "Make room on the disk of the path in the message, or give the program's user the right to write there, then run again. What was "
+        "committed stays; what was not is posted by the next run.",
+        "清理信息中路径所在的磁盘，或授予程序用户写权限，然后重新运行。已提交的保留，未提交的由下次运行过账。",
+    ),
     errors.TaskLost: Advice(
         "it", "运行中的某个任务被终止、超时或未启动。",
         "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice.",
