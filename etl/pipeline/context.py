@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ from etl.pipeline.audit import open_log, record_start
 from etl.pipeline.memory import fresh_memory
 from etl.store.ledger import Kind, Ledger
 from etl.store.raw import RawStore
-from etl.store.work import WorkFolder
+from etl.store.work import WorkFolder, remove_left_behind
 
 log = logging.getLogger("etl")
 P = ParamSpec("P")
@@ -241,9 +241,12 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
         settings.reversals == "auto" or accept_revisions,
     )
     run = Run(settings, identity)
-    run.work.write_value("run", identity)
     run.__dict__["ledger"] = ledger
-    run._open.append(ledger)
+    run._open += [ledger, run.work.hold()]
+    run.work.write_value("run", identity)
+    removed = remove_left_behind(settings.home, partial(ledger.is_over, seen_by=run_id))
+    if removed:
+        log.info("work_removed run_id=%s folders=%d; earlier runs that were killed or stopped had left them", run_id, removed)
     try:
         record_start(run, mappings, suites)
     except EtlError as error:
@@ -259,8 +262,9 @@ def resume(settings: Settings, run_id: str, *, attempt: int = 1) -> Run:
     Raises:
         ConfigError: the run is not known here.
     """
-    identity = WorkFolder(settings.home, run_id).read_value("run", Identity)
-    return Run(settings, identity, attempt)
+    work = WorkFolder(settings.home, run_id)
+    identity = work.read_value("run", Identity)
+    return Run(settings, identity, attempt, [work.hold()])
 
 
 def peak_rss_mb() -> int:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +31,18 @@ class WorkFolder:
         if not is_plain_name(run_id):  # it comes from another task, and remove() removes what it names
             raise ConfigError(f"run id {run_id!r}: expected the id of a run, found another text; start a new run")
         self.folder = home / "work" / run_id
+
+    def hold(self) -> ExitStack:
+        """The folder, made if need be; until the result is closed, or its process dies, nobody takes it for left behind."""
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self.folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            if self.folder.exists() and os.path.samestat(os.fstat(handle), self.folder.stat()):
+                held = ExitStack()
+                held.callback(os.close, handle)
+                return held
+            os.close(handle)  # it was removed between the two calls
 
     def write_frames(self, step: str, chunk: int, frames: Mapping[str, pd.DataFrame]) -> None:
         """Stores the frames of one chunk; a repeated step replaces them."""
@@ -76,3 +91,24 @@ class WorkFolder:
     def remove(self) -> None:
         """Removes every file of the run; raw pages, ledger and reports stay."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_left_behind(home: Path, is_over: Callable[[str], bool]) -> int:
+    """How many folders of runs that are over were removed: killed and stopped runs leave theirs, and it may name people.
+
+    A folder that a process still holds stays, whatever ``is_over`` says of its run.
+    """
+    folders = [folder for folder in (home / "work").iterdir() if is_plain_name(folder.name) and folder.is_dir()]
+    return sum(_removed(folder) for folder in folders if is_over(folder.name))
+
+
+def _removed(folder: Path) -> bool:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+    except OSError:  # held, or not ours to remove: the next run tries again
+        return False
+    finally:
+        os.close(handle)
+    return True

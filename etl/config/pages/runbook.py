@@ -73,8 +73,9 @@ ADVICE: dict[type[EtlError], Advice] = {
     ),
     errors.TaskLost: Advice(
         "it", "运行中的某个任务被终止、超时或未启动。",
-        "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice.",
-        "在 Airflow 中清除信息中所列的任务，运行从该处继续，不会重复过账。",
+        "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice. Once the next run of the DAG "
+        "has begun there is nothing to continue: it does the same work.",
+        "在 Airflow 中清除信息中所列的任务，运行从该处继续，不会重复过账。若该 DAG 的下一次运行已开始，则无需处理，它会完成同样的工作。",
     ),
     TerminalError: Advice(
         "it", "重试无效，需要人工处理。", "Read the message: it names what was expected, what was found and where.",
