@@ -11,7 +11,7 @@ scheduler what to do::
     `-- TerminalError      a person must act                        -> exit 1, fail now
         |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
         |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
-        |-- SchemaOutdated, AnotherRunActive
+        |-- SchemaOutdated, AnotherRunActive, RulesChanged
         `-- AuditLogAltered, PackTooLarge
 
 Every message says what was expected, what was found, where, and what to do next. ``code`` is the entry in
@@ -135,6 +135,10 @@ class SchemaOutdated(TerminalError):
 
 class AnotherRunActive(TerminalError):
     """Another run holds the posting lock, or a run that began to read later has posted."""
+
+
+class RulesChanged(TerminalError):
+    """Mappings or suites changed while a run was under way; it never goes on under two versions of its rules."""
 
 
 class AuditLogAltered(TerminalError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.sdk import AssetAlias, get_current_context, task
 
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError, EtlError, RulesChanged
 from etl.files import on_disk
 from hesi_erp.notify import report_recovery
 from hesi_erp.runs import newest_run, started_by
@@ -148,7 +148,7 @@ def _left_behind() -> Run | None:
     try:
         run = resume(airflow_settings(), found.run_id)
         run.mappings, run.suites  # noqa: B018 - proved to be those it was started with
-    except ConfigError:
+    except (ConfigError, RulesChanged):
         return None
     return run
 

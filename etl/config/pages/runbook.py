@@ -135,6 +135,12 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Treat it as an incident: find out who changed the file, restore it from backup, and compare what was posted from it.",
         "按事件处理：查明改动者，从备份恢复，并核对据此过账的内容。",
     ),
+    errors.RulesChanged: Advice(
+        "mapping", "运行期间映射或校验套件被修改；同一运行绝不混用两个版本的规则。",
+        "Finish the change, let `hesi-erp check-config` find nothing, and start a new run (in Airflow: a new DAG run, clearing the task would "
+        "stop again). Change rules between runs.",
+        "完成修改，执行 `hesi-erp check-config` 确认无误后启动新的运行（在 Airflow 中新建 DAG 运行，仅清除任务会再次停止）。请在两次运行之间修改规则。",
+    ),
     errors.AuditLogAltered: Advice(
         "it", "审计日志的最后一条不再是本程序写入的内容。",
         "Treat it as an incident: run `hesi-erp audit check`, keep the folder as it is, compare it with its backup and the anchor folder.",
