@@ -7,11 +7,11 @@ scheduler what to do::
     |-- ConfigError        a setting, mapping or suite is wrong     -> exit 2, fail now, nothing was read
     |-- TransientError     the other side may recover               -> retry the task
     |   |-- RateLimited, SourceUnavailable, SinkUnavailable, TokenExpired, BudgetCalculating
-    |   `-- CommitUnknown, AnchorUnavailable, TaskLost
+    |   `-- AnchorUnavailable, CommitUnknown, StorageUnavailable, TaskLost
     `-- TerminalError      a person must act                        -> exit 1, fail now
         |-- AuthenticationFailed, HostRefused, NotAllowed, SourceRefused, PayloadChanged, PagingStuck
         |-- TooManyRejects, BatchRefused, ControlTotalMismatch, ValidatorFailed, RawPageAltered
-        |-- SchemaOutdated, AnotherRunActive
+        |-- SchemaOutdated, AnotherRunActive, RulesChanged
         `-- AuditLogAltered, PackTooLarge
 
 Every message says what was expected, what was found, where, and what to do next. ``code`` is the entry in
@@ -70,6 +70,10 @@ class BudgetCalculating(TransientError):
 
 class AnchorUnavailable(TransientError):
     """A head of the audit log could not be kept in ``HESI_ERP_ANCHOR_DIR``."""
+
+
+class StorageUnavailable(TransientError):
+    """A file of this program could not be written: the disk is full or read-only, or the right to write is missing."""
 
 
 class TaskLost(TransientError):
@@ -135,6 +139,10 @@ class SchemaOutdated(TerminalError):
 
 class AnotherRunActive(TerminalError):
     """Another run holds the posting lock, or a run that began to read later has posted."""
+
+
+class RulesChanged(TerminalError):
+    """Mappings or suites changed while a run was under way; it never goes on under two versions of its rules."""
 
 
 class AuditLogAltered(TerminalError):

@@ -10,6 +10,7 @@ parsed exactly.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -139,6 +140,14 @@ FORM_FIELDS: list[tuple[str, Any, Any]] = [
     ("expenseLink", Text, None),
     ("attachments", list[Any] | str | None, None),
 ]
+
+
+UNREADABLE = "unreadable:"
+
+
+def content_name(item: bytes) -> str:
+    """What a claim without a readable id is called: the same content has the same name in every run."""
+    return f"{UNREADABLE}{hashlib.sha256(item).hexdigest()[:24]}"
 
 
 class _Item(Struct, gc=False):

@@ -52,8 +52,9 @@ CATALOGUE: dict[str, RejectCode] = _codes(
         2,
         "The claim's JSON does not have the documented shape.",
         "单据 JSON 结构与接口文档不符。",
-        "Look at the quarantined claim; correct it in Hesi or report the change of the interface.",
-        "查看隔离的单据；在合思修正，或报告接口变更。",
+        "Look at the quarantined claim; correct it in Hesi or report the change of the interface. Where not even the claim's id could be read "
+        "(unreadable:...), the entry goes with the next `hesi-erp run --full` after the correction.",
+        "查看隔离的单据；在合思修正，或报告接口变更。若连单据 id 都无法读取（unreadable:…），修正后由下一次 `hesi-erp run --full` 移除该条。",
     ),
     (
         "STATE_UNKNOWN",

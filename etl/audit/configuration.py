@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from etl.audit.canonical import canonical, sha256_hex
-from etl.errors import ConfigError
+from etl.errors import RulesChanged
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -47,7 +47,7 @@ class ConfigurationStore:
             read: the bytes of one of its files.
 
         Raises:
-            ConfigError: a file is no longer what the version says; start a new run.
+            RulesChanged: a file is no longer what the version says; start a new run.
         """
         known = self._versions / f"{version.what}-{version.version}.json"
         if known.exists():
@@ -55,7 +55,7 @@ class ConfigurationStore:
         for name, digest in version.files.items():
             content = read(name)
             if sha256_hex(content) != digest:
-                raise ConfigError(f"{version.what} file {name} changed while a run was starting; start it again")
+                raise RulesChanged(f"{version.what}: expected {name} as it was when the run began, found another version; start a new run")
             _write_once(self._files / digest, content)
         return True
 

@@ -23,6 +23,7 @@ from etl.audit.anchor import AnchorFolder, Head
 from etl.audit.canonical import GENESIS, Entry, decode_entry, encode_entry, proved, sha256_hex
 from etl.audit.keys import Signer
 from etl.errors import AnotherRunActive, AuditLogAltered
+from etl.files import on_disk
 
 Body = Mapping[str, Any]
 _BLOCK = 65_536
@@ -72,9 +73,10 @@ class AuditLog:
             AuditLogAltered: the last entry is not intact; nothing was appended.
             AnotherRunActive: another writer did not end in time.
             AnchorUnavailable: the entries are in the log, their head could not be kept.
+            StorageUnavailable: the disk takes no entry.
         """
         at = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        with self._held("lock"):
+        with on_disk(self.path), self._held("lock"):
             created = not self.path.exists()
             with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
                 writer = _Writer(file, {"run_id": run_id, "at": at})

@@ -13,6 +13,7 @@ from etl.cli import INTERRUPTED, RED, WRONG_CONFIGURATION
 from etl.cli_output import print_json, tell
 from etl.commands.logs import log_file, logging_to
 from etl.errors import ConfigError, EtlError
+from etl.files import on_disk
 from etl.redaction import redact
 
 log = logging.getLogger("etl")
@@ -21,7 +22,8 @@ log = logging.getLogger("etl")
 def guarded(options: argparse.Namespace) -> int:
     """Exit status of the command of ``options``; what went wrong is told, never thrown at the operator."""
     try:
-        status: int = options.command(options)
+        with on_disk(_home()):
+            status: int = options.command(options)
     except ConfigError as error:
         return _told(options, error, WRONG_CONFIGURATION)
     except EtlError as error:
@@ -48,8 +50,7 @@ def _told(options: argparse.Namespace, error: EtlError, status: int) -> int:
 
 
 def _unexpected(options: argparse.Namespace, error: Exception) -> int:
-    # Settings may be what failed, so the folder is read from the environment as it stands.
-    home = Path(os.environ.get("HESI_ERP_HOME") or "hesi-erp-home")
+    home = _home()
     details = ("unexpected %s\n%s", (type(error).__name__, traceback.format_exc()))
     try:
         # Straight to the file: the terminal gets one line.
@@ -63,3 +64,8 @@ def _unexpected(options: argparse.Namespace, error: Exception) -> int:
     if options.json:
         print_json({"error": {"code": "UNEXPECTED", "message": message, "problems": []}, "exit_status": RED})
     return RED
+
+
+def _home() -> Path:
+    # Settings may be what failed, so the folder is read from the environment as it stands.
+    return Path(os.environ.get("HESI_ERP_HOME") or "hesi-erp-home")

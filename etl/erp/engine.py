@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, RootTransaction, make_url
 
 from etl.erp.columns import ExactSum
 from etl.errors import AnotherRunActive, BatchRefused, CommitUnknown, ConfigError, EtlError, SchemaOutdated, SinkUnavailable
+from etl.files import on_disk, refused_by_disk, storage_unavailable
 from etl.redaction import redact
 
 SUPPORTED = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mssql": "mssql+pyodbc"}
@@ -63,8 +64,9 @@ def _private_file(url: URL) -> None:
         raise ConfigError("ERP_URL: expected a file like sqlite:////var/lib/hesi-erp/erp.db; an in-memory database would forget what was posted")
     path = Path(url.database)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with on_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _prepare_connections(engine: Engine, backend: str, lock_wait_seconds: int) -> None:
@@ -150,6 +152,8 @@ def _driver_errors(engine: Engine) -> tuple[type[BaseException], ...]:
 def _family(engine: Engine, error: BaseException) -> EtlError:
     driver = engine.dialect.loaded_dbapi
     place, said = _place(engine), _said(error)
+    if refused_by_disk(error):
+        return storage_unavailable(place, said)
     if _BUSY.search(said):
         return AnotherRunActive(f"{place}: another run holds the posting lock; wait for it to end and run again ({said})")
     if isinstance(error, (driver.IntegrityError, driver.DataError)):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -25,18 +25,19 @@ from etl.config.settings import Settings, split_keys
 from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
 from etl.erp.engine import open_engine, reading
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError, EtlError, RulesChanged, ValidatorFailed
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
 from etl.pipeline.audit import open_log, record_start
 from etl.pipeline.memory import fresh_memory
 from etl.store.ledger import Kind, Ledger
 from etl.store.raw import RawStore
-from etl.store.work import WorkFolder
+from etl.store.work import WorkFolder, remove_left_behind
 
 log = logging.getLogger("etl")
 P = ParamSpec("P")
 T = TypeVar("T")
+Rules = TypeVar("Rules", Mappings, Suites)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -133,20 +134,25 @@ class Run:
         """The mappings the run was started with.
 
         Raises:
-            ConfigError: a file changed since; a run never mixes two versions of its rules.
+            RulesChanged: a file changed since; a run never mixes two versions of its rules.
         """
-        mappings = load_mappings(self.settings.mappings)
-        if mappings.sha256 != self.identity.mapping_sha256:
-            raise ConfigError(f"{self.settings.mappings} changed while run {self.run_id} was under way; start a new run")
-        return mappings
+        return self._unchanged(load_mappings, self.settings.mappings, self.identity.mapping_sha256)
 
     @cached_property
     def suites(self) -> Suites:
-        """The expectation suites the run was started with; ConfigError when they changed since."""
-        suites = load_suites(self.settings.expectations)
-        if suites.sha256 != self.identity.suites_sha256:
-            raise ConfigError(f"{self.settings.expectations} changed while run {self.run_id} was under way; start a new run")
-        return suites
+        """The expectation suites the run was started with; raises as :attr:`mappings`."""
+        return self._unchanged(load_suites, self.settings.expectations, self.identity.suites_sha256)
+
+    def _unchanged(self, load: Callable[[Path], Rules], folder: Path, version: str) -> Rules:
+        """The rules of a folder, proved to be the version the run was started with, whichever process asks."""
+        told = f"{folder}: expected version {version[:12]}, which run {self.run_id} began with, found"
+        try:
+            rules = load(folder)
+        except (ConfigError, ValidatorFailed) as error:  # they were right when the run began
+            raise RulesChanged(f"{told} another that is wrong; repair it and start a new run. {error}") from None
+        if rules.sha256 != version:
+            raise RulesChanged(f"{told} {rules.sha256[:12]}; start a new run")
+        return rules
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepFacts]:
@@ -241,9 +247,12 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
         settings.reversals == "auto" or accept_revisions,
     )
     run = Run(settings, identity)
-    run.work.write_value("run", identity)
     run.__dict__["ledger"] = ledger
-    run._open.append(ledger)
+    run._open += [ledger, run.work.hold()]
+    run.work.write_value("run", identity)
+    removed = remove_left_behind(settings.home, partial(ledger.is_over, seen_by=run_id))
+    if removed:
+        log.info("work_removed run_id=%s folders=%d; earlier runs that were killed or stopped had left them", run_id, removed)
     try:
         record_start(run, mappings, suites)
     except EtlError as error:
@@ -259,8 +268,9 @@ def resume(settings: Settings, run_id: str, *, attempt: int = 1) -> Run:
     Raises:
         ConfigError: the run is not known here.
     """
-    identity = WorkFolder(settings.home, run_id).read_value("run", Identity)
-    return Run(settings, identity, attempt)
+    work = WorkFolder(settings.home, run_id)
+    identity = work.read_value("run", Identity)
+    return Run(settings, identity, attempt, [work.hold()])
 
 
 def stored_now() -> datetime:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from etl.config.settings import Settings
 from etl.errors import EtlError
+from etl.files import on_disk
 from etl.pipeline.audit import record_end
 from etl.pipeline.context import Run, begin, peak_rss_mb
 from etl.pipeline.run import STEPS, Outcome, close_run
@@ -33,13 +34,15 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
         for name, step in steps.items():
             progress(name)
             try:
-                step(run)
+                with on_disk(run.home):
+                    step(run)
             except EtlError as error:
                 log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
                 stopped = error
                 break
         progress("report")
-        return close_run(run, stopped)
+        with on_disk(run.home):
+            return close_run(run, stopped)
     except BaseException as error:  # also an interrupted run must not stay "running" for ever
         run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())
         record_end(run)

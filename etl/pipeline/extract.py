@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 from msgspec import Raw
@@ -16,6 +18,7 @@ from etl.erp.standing import packed
 from etl.frames import rows
 from etl.hesi.flows import FlowPage, detail, iter_pages
 from etl.hesi.lists import read_reference
+from etl.payload import UNREADABLE, content_name, page_items
 from etl.pipeline.context import Run, stored_now
 from etl.store.raw import RawPage
 
@@ -31,6 +34,7 @@ class Extracted(msgspec.Struct):
     counts: dict[str, dict[str, int]]  # form type -> measure -> count
     claims: int
     fence: datetime | None = None  # taken before anything was read; see etl/erp/fence.py
+    vanished: dict[str, str] = {}  # open claims without a readable id whose text Hesi no longer shows -> raw_ref
 
 
 def stream_name(form_type: str, *, active: bool) -> str:
@@ -55,11 +59,11 @@ def extract(run: Run) -> Extracted:
                 )
                 for page in pages:
                     index.add(page, form_type, active=active)
-        replayed = _open_claims(run, index)
+        replayed, vanished = _open_claims(run, index)
         read_lists(run)
         index.store()
         run.sink.in_hand.take(run.run_id, index.packed(), state="seen", began_at=fence, at=stored_now())
-        extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed), fence)
+        extracted = Extracted(index.watermarks, replayed, index.counts(), len(index.newest) + len(replayed) + len(vanished), fence, vanished)
         run.work.write_value("extracted", extracted)
         facts.rows_in = sum(sum(1 for _ in page.taken) for page in index.pages)
         facts.rows_out = extracted.claims
@@ -117,13 +121,14 @@ class _Index:
         return {form_type: dict(counter) for form_type, counter in self.seen.items()}
 
 
-def _open_claims(run: Run, index: _Index) -> list[str]:
-    """References to rejected, held and waiting claims that did not change: the mapping, a period or a budget may have."""
+def _open_claims(run: Run, index: _Index) -> tuple[list[str], dict[str, str]]:
+    """References to rejected, held and waiting claims that did not change: the mapping, a period or a budget may have. And what vanished."""
     refs: dict[str, str] = {}
     for entry in rows(run.sink.open_entries()):
         if entry.claim_id not in index.newest:
             refs[entry.claim_id] = entry.raw_ref
     stored = dict(run.raw.items(list(refs.values())))
+    vanished = _take_unreadable(run, index, refs, stored)
     for claim_id, ref in list(refs.items()):
         if stored.get(ref) is None:  # the raw page is no longer kept: ask for the claim itself
             del refs[claim_id]
@@ -131,7 +136,37 @@ def _open_claims(run: Run, index: _Index) -> list[str]:
             if page is not None:
                 index.pages.append(page)
                 index.newest[claim_id] = (0, len(index.pages) - 1, 0)
-    return list(refs.values())
+    return list(refs.values()), vanished
+
+
+def _take_unreadable(run: Run, index: _Index, refs: dict[str, str], stored: dict[str, Raw | None]) -> dict[str, str]:
+    """Takes out of ``refs`` the claims without a readable id that are not to be decided again, and returns those that vanished.
+
+    Nobody can ask Hesi for such a claim, or tell which later claim it was. Its text has vanished when a full run, which reads every list
+    from its beginning, did not find it. What was read again has its old name already.
+    """
+    unreadable = [name for name in refs if name.startswith(UNREADABLE)]
+    shown = _texts_read(run, index) if unreadable else Counter()
+    vanished: dict[str, str] = {}
+    for name in unreadable:
+        text, _, number = name.partition("#")
+        if int(number or 1) <= shown[text]:
+            del refs[name]
+        elif run.identity.full:
+            vanished[name] = refs.pop(name)
+        elif stored.get(refs[name]) is None:
+            del refs[name]  # it stays listed until a full run
+    return vanished
+
+
+def _texts_read(run: Run, index: _Index) -> Counter[str]:
+    """How often this run has read each text, by :func:`~etl.payload.content_name`."""
+    texts: Counter[str] = Counter()
+    places = sorted((page, item) for _, page, item in index.newest.values())
+    for number, taken in groupby(places, key=itemgetter(0)):
+        items = page_items(run.raw.read(run.run_id, index.pages[number]))
+        texts.update(content_name(bytes(items[item])) for _, item in taken)
+    return texts
 
 
 class _Detail(msgspec.Struct):

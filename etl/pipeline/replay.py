@@ -17,6 +17,7 @@ from etl.erp.database import DatabaseSink
 from etl.erp.engine import reading
 from etl.erp.totals import drift_refs
 from etl.errors import ConfigError
+from etl.payload import UNREADABLE
 from etl.pipeline.context import Run, begin
 from etl.pipeline.drive import Steps, drive
 from etl.pipeline.extract import Extracted, read_claim, read_lists, store_pages
@@ -58,7 +59,8 @@ def _open_claims(run: Run, codes: Sequence[str]) -> dict[str, str]:
     entries = run.sink.open_entries()
     if codes:
         entries = entries[entries["claim_code"].isin(codes) | entries["claim_id"].isin(codes)]
-    return dict(zip(entries["claim_id"], entries["form_type"], strict=True))
+    named = entries[~entries["claim_id"].str.startswith(UNREADABLE)]  # Hesi can be asked for an id only
+    return dict(zip(named["claim_id"], named["form_type"], strict=True))
 
 
 def accept_once(

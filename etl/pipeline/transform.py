@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from itertools import repeat
+from itertools import chain, repeat
 
 import msgspec
 import pandas as pd
@@ -91,7 +91,8 @@ def _chunks(run: Run, extracted: Extracted) -> Iterator[tuple[list[tuple[Raw, st
         if len(items) >= CHUNK_CLAIMS:
             yield items, suspicious
             items, suspicious = [], False
-    for ref, raw in run.raw.items(extracted.replayed):
+    vanished = ((ref, _withdrawn(run, claim_id)) for claim_id, ref in extracted.vanished.items())
+    for ref, raw in chain(run.raw.items(extracted.replayed), vanished):
         if raw is not None:
             items.append((raw, ref))
             if len(items) >= CHUNK_CLAIMS:
@@ -99,6 +100,12 @@ def _chunks(run: Run, extracted: Extracted) -> Iterator[tuple[list[tuple[Raw, st
                 items = []
     if items:
         yield items, suspicious or bool(extracted.replayed)
+
+
+def _withdrawn(run: Run, claim_id: str) -> Raw:
+    """A void claim of this id: what Hesi would show for a claim that has gone, had it known this one by an id."""
+    flow = {"id": claim_id, "formType": "expense", "state": "nullify", "active": False, "updateTime": run.identity.cutoff_ms, "form": {}}
+    return Raw(msgspec.json.encode(flow))
 
 
 def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Reference, owners: dict[str, str], chunk: int) -> LookUps:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
+from etl.files import on_disk
 from etl.report.figures import build_figures
 from etl.report.html import render_html
 from etl.report.json import render_json
@@ -40,7 +41,7 @@ def write_report(ledger: RunLedger, erp_engine: Engine, *, run_id: str, folder: 
     Each is written beside its place and renamed, so that a reader never sees half of one; mode 0600.
 
     Raises:
-        ConfigError: the ledger does not know the run.
+        ConfigError: the ledger does not know the run; StorageUnavailable: the folder takes no file.
     """
     figures = build_figures(ledger.engine, erp_engine, run_id)
     page = render_html(figures, language=language).encode()
@@ -55,13 +56,14 @@ def write_report(ledger: RunLedger, erp_engine: Engine, *, run_id: str, folder: 
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with on_disk(path):
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise

@@ -40,6 +40,7 @@ from etl.payload import (
     Instant,
     InvoiceForm,
     Money,
+    content_name,
     custom_reader,
     flow_decoder,
     repeated_key,
@@ -260,8 +261,8 @@ class _Rows:
         )
 
     def _unnamed(self, raw: Raw) -> str:
-        """A name for a claim without a readable id: the same content has the same name in every run."""
-        name = f"unreadable:{hashlib.sha256(bytes(raw)).hexdigest()[:24]}"
+        """A name for a claim without a readable id; a second one of the same content is told apart by its number."""
+        name = content_name(bytes(raw))
         same = sum(1 for row in self.rejects if str(row[0]).partition("#")[0] == name)
         return f"{name}#{same + 1}" if same else name
 

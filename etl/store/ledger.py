@@ -166,6 +166,17 @@ class Ledger:
         with self._writing("name_lost_runs") as connection:
             return int(connection.execute(update(table).where(*older).values(values)).rowcount)
 
+    def is_over(self, run_id: str, *, seen_by: str) -> bool:
+        """Whether a run does nothing any more, as the run ``seen_by`` may conclude: the same starter began it earlier, or nobody knows it.
+
+        A starter is the command line, whose processes hold what they work on, or one DAG, which runs once at a time.
+        """
+        table = tables.run
+        with self._reading() as connection:
+            rows = {row.run_id: row for row in connection.execute(select(table).where(table.c.run_id.in_([run_id, seen_by])))}
+        that, this = rows.get(run_id), rows[seen_by]
+        return that is None or (that.started_at < this.started_at and _starter(that.started_by) == _starter(this.started_by))
+
     def record_step(
         self,
         run_id: str,
@@ -312,6 +323,11 @@ class Ledger:
     def _reading(self) -> Iterator[Connection]:
         with failures_named(self.engine, "read"), self.engine.connect() as connection:
             yield connection
+
+
+def _starter(started_by: str) -> list[str]:
+    """``cli``, or ``airflow`` and the DAG without its run."""
+    return started_by.split(":")[:2]
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

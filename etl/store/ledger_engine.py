@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from etl.errors import ConfigError, SinkUnavailable
+from etl.files import on_disk, refused_by_disk, storage_unavailable
 from etl.redaction import redact
 
 
@@ -36,20 +37,20 @@ def ledger_engine(url: URL) -> Engine:
 
 @contextmanager
 def failures_named(engine: Engine, what: str) -> Iterator[None]:
-    """A lost or refused ledger becomes SinkUnavailable that says which, without password."""
+    """A lost or refused ledger says which it is, without password: SinkUnavailable, or StorageUnavailable where its disk refuses."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if refused_by_disk(error.orig):
+            raise storage_unavailable(f"run ledger {engine.url.database}", str(error.orig)) from None
         raise SinkUnavailable(
             f"run ledger {engine.url.set(query={}).render_as_string(hide_password=True)}: {what} failed: {redact(str(error.orig))}. "
-            "Check that HESI_ERP_LEDGER_URL is reachable and its disk is not full, then run again."
+            "Check that HESI_ERP_LEDGER_URL is reachable, then run again."
         ) from None  # the driver's error carries the whole address, password included
 
 
 def _private_file(path: Path) -> None:
     # SQLite would create it with the umask's mode; journals then inherit the mode of the database.
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
+    with on_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise SinkUnavailable(f"run ledger {path}: expected a writable file, found: {error.strerror}") from error

@@ -7,7 +7,6 @@ quotes is masked; the file goes when the claim can be read again.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from etl.files import written_beside
 from etl.frames import records
 from etl.masking import mask_text
 
@@ -31,11 +31,8 @@ class Quarantine:
         """Stores the claims stage could not read (REJECTS rows); the same claim again replaces its file."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for row in records(rejects):
-            path = self._path(row["claim_id"])
-            part = path.with_suffix(".part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+            with written_beside(self._path(row["claim_id"])) as handle:
                 handle.write(msgspec.json.format(msgspec.json.encode({name: row[name] for name in _TOLD} | {"reason": mask_text(row["reason"])})))
-            part.rename(path)
 
     def release(self, claim_ids: Iterable[str]) -> None:
         """Removes the files of claims that can be read now."""

@@ -9,7 +9,6 @@ change (:mod:`etl.commands.rotate_raw`) while every proof stays. The index holds
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from etl.errors import ConfigError, RawPageAltered
+from etl.files import written_beside
 from etl.payload import page_items
 from etl.periods import instant
 from etl.store.names import is_plain_name
@@ -188,7 +188,5 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _write_beside(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+    with written_beside(path) as handle:
         handle.write(content)
-    part.rename(path)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.sdk import AssetAlias, get_current_context, task
 
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError, EtlError, RulesChanged
+from etl.files import on_disk
 from hesi_erp.notify import report_recovery
 from hesi_erp.runs import newest_run, started_by
 from hesi_erp.schedule import ERP_VOUCHERS, HESI_REFERENCE, POSTING_POOL
@@ -47,7 +48,9 @@ def begin(kind: str) -> Manifest:
 
     context = get_current_context()
     full, origin = kind == "full" or bool(context["params"].get("full")), started_by(context["dag"].dag_id, context["run_id"])
-    run = _left_behind() or begin_run(airflow_settings(), kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
+    settings = airflow_settings()
+    with on_disk(settings.home):
+        run = _left_behind() or begin_run(settings, kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
     run.close()
     return _manifest(run.run_id, "begin")
 
@@ -104,7 +107,8 @@ def _resumed(run_id: str, *, step: str = "") -> Iterator[Run]:
 
     run = resume(airflow_settings(), run_id, attempt=get_current_context()["ti"].try_number)
     try:
-        yield run
+        with on_disk(run.home):
+            yield run
     except Exception as error:
         if step:
             code = error.code if isinstance(error, EtlError) else type(error).__name__
@@ -144,7 +148,7 @@ def _left_behind() -> Run | None:
     try:
         run = resume(airflow_settings(), found.run_id)
         run.mappings, run.suites  # noqa: B018 - proved to be those it was started with
-    except ConfigError:
+    except (ConfigError, RulesChanged):
         return None
     return run
 

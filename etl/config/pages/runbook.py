@@ -71,10 +71,17 @@ ADVICE: dict[type[EtlError], Advice] = {
         "Mount the folder, give the program's user the right to create files in it, check its space, then run again.",
         "挂载该目录，确认程序用户可新建文件且空间充足，然后重新运行。",
     ),
+    errors.StorageUnavailable: Advice(
+        "it", "本程序的文件无法写入：磁盘已满或只读，或缺少写权限。",
+        "Make room on the disk of the path in the message, or give the program's user the right to write there, then run again. What was "
+        "committed stays; what was not is posted by the next run.",
+        "清理信息中路径所在的磁盘，或授予程序用户写权限，然后重新运行。已提交的保留，未提交的由下次运行过账。",
+    ),
     errors.TaskLost: Advice(
         "it", "运行中的某个任务被终止、超时或未启动。",
-        "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice.",
-        "在 Airflow 中清除信息中所列的任务，运行从该处继续，不会重复过账。",
+        "Clear the task named in the message in Airflow; the run continues from there and posts nothing twice. Once the next run of the DAG "
+        "has begun there is nothing to continue: it does the same work.",
+        "在 Airflow 中清除信息中所列的任务，运行从该处继续，不会重复过账。若该 DAG 的下一次运行已开始，则无需处理，它会完成同样的工作。",
     ),
     TerminalError: Advice(
         "it", "重试无效，需要人工处理。", "Read the message: it names what was expected, what was found and where.",
@@ -133,6 +140,12 @@ ADVICE: dict[type[EtlError], Advice] = {
         "it", "已保存的原始页面与保存时的哈希不一致。",
         "Treat it as an incident: find out who changed the file, restore it from backup, and compare what was posted from it.",
         "按事件处理：查明改动者，从备份恢复，并核对据此过账的内容。",
+    ),
+    errors.RulesChanged: Advice(
+        "mapping", "运行期间映射或校验套件被修改；同一运行绝不混用两个版本的规则。",
+        "Finish the change, let `hesi-erp check-config` find nothing, and start a new run (in Airflow: a new DAG run, clearing the task would "
+        "stop again). Change rules between runs.",
+        "完成修改，执行 `hesi-erp check-config` 确认无误后启动新的运行（在 Airflow 中新建 DAG 运行，仅清除任务会再次停止）。请在两次运行之间修改规则。",
     ),
     errors.AuditLogAltered: Advice(
         "it", "审计日志的最后一条不再是本程序写入的内容。",

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from etl.audit.canonical import sha256_hex
 from etl.audit.configuration import ConfigurationStore, Version, settings_version
 from etl.config.settings import load_settings
-from etl.errors import ConfigError
+from etl.errors import RulesChanged
 
 CONTENT = b"version: '1'\n"
 VERSION = Version("mappings", "v1", {"companies/C01.yaml": sha256_hex(CONTENT)})
@@ -27,7 +27,7 @@ def test_a_version_is_kept_until_it_stands_in_the_log_and_then_not_again(tmp_pat
 
 
 def test_a_file_that_changed_since_the_run_was_started_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"companies/C01\.yaml changed while a run was starting"):
+    with pytest.raises(RulesChanged, match=r"expected companies/C01\.yaml as it was when the run began"):
         ConfigurationStore(tmp_path).keep(VERSION, lambda _: b"version: '2'\n")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from etl.errors import ConfigError
+from etl.errors import ConfigError, StorageUnavailable
 from etl.rejects import CATALOGUE
 from etl.report.figures_model import RunFigures, Table
 from etl.report.html import PAGE_ROWS, content_policy, render_html
@@ -153,7 +153,7 @@ def test_a_report_written_again_replaces_the_first(world: ReportWorld, tmp_path:
 def test_a_failing_write_leaves_no_half_file_behind(world: ReportWorld, tmp_path: Path) -> None:
     home = tmp_path / world.run_id
     (home / "run-report.json").mkdir(parents=True)
-    with pytest.raises(OSError, match="run-report"):
+    with pytest.raises(StorageUnavailable, match="run-report"):
         write_report(world.ledger, world.erp, run_id=world.run_id, folder=tmp_path)
     assert [path.name for path in home.iterdir()] == ["run-report.json"]
 

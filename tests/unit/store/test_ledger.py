@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from etl.errors import ConfigError, RateLimited, SinkUnavailable
+from etl.errors import ConfigError, RateLimited, SinkUnavailable, StorageUnavailable
 from etl.frames import FINDINGS, REJECTS
 from etl.store import ledger_schema as tables
 from etl.store.ledger import Ledger, Verdict
@@ -257,7 +257,7 @@ def test_no_name_or_number_reaches_the_file_unmasked(ledger: Ledger, tmp_path: P
 
 
 def test_a_ledger_that_cannot_be_reached_is_a_transient_error_without_password(tmp_path: Path) -> None:
-    with pytest.raises(SinkUnavailable, match="expected a writable file"):
+    with pytest.raises(StorageUnavailable, match="expected to write it"):
         Ledger.open(f"sqlite:///{tmp_path}")
     with pytest.raises(SinkUnavailable) as caught:
         Ledger.open("postgresql+psycopg://user:hunter22@127.0.0.1:1/ledger")

@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from etl.errors import SchemaOutdated
 from etl.store import migrations
@@ -67,3 +69,17 @@ def test_an_up_to_date_ledger_opens_without_importing_alembic(tmp_path: Path) ->
     code = "import sys; from etl.store.ledger import Ledger; Ledger.open(sys.argv[1]).close(); print('alembic' in sys.modules)"
     answers = [subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
     assert answers == ["True", "False"]
+
+
+def test_a_migration_that_is_stopped_half_way_leaves_nothing_and_the_next_one_is_whole(engine: Engine, tmp_path: Path) -> None:
+    small = create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+    @event.listens_for(small, "connect")
+    def few_pages(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 6")
+
+    with pytest.raises(OperationalError, match="full"):
+        migrate(small)
+    small.dispose()
+    migrate(engine)
+    assert metadata.tables.keys() <= set(inspect(engine).get_table_names())
