@@ -26,7 +26,7 @@ from faults.world import World, world
 from sandbox.server import DEFAULT_APP_KEY, DEFAULT_APP_SECURITY
 from sandbox.testing import Sandbox
 
-CASE_SECONDS = 300
+CASE_SECONDS = 600
 _POLL_SECONDS = 0.02
 
 

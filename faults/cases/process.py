@@ -21,12 +21,12 @@ _ONE_RUN_SECONDS = 1.2
 
 def cases() -> Iterator[Case]:
     """Kills, disks and memory."""
-    for seed in range(1, 16):
+    for seed in range(1, 11):
         for place in PLACES:
             yield Case("process", "kill -9 at a step boundary", place, seed, partial(kill_at, place=place))
-            if seed <= 6:
+            if seed <= 5:
                 yield Case("process", "kill -9 at a step boundary, PostgreSQL", place, seed, partial(kill_at, place=place), database="postgresql")
-    for seed in range(1, 161):
+    for seed in range(1, 101):
         yield Case("process", "kill -9 at a random instant", f"instant {seed}", 1 + seed % 10, partial(kill_sometime, number=seed))
         yield Case("process", "kill -9 at a random instant, PostgreSQL", f"instant {seed}", 1 + seed % 10, partial(kill_sometime, number=seed), "postgresql")
     for seed in (1, 2, 3):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from faults.case import Case, fired
 from faults.cases import mutations
 from faults.runner import Ended
+from faults.strangers import listener_without_tls, stranger
 from faults.world import World
 from sandbox.server import listen, uvicorn_server
 
@@ -59,6 +62,10 @@ def cases() -> Iterator[Case]:
     yield from _claims()
     yield Case("source", "body of 1 byte a second", "staffs", 5, partial(slow, path="staffs"))
     yield Case("source", "body of 1 byte a second", LIST, 5, partial(slow, path=LIST), large=True)
+    yield from _places()
+
+
+def _places() -> Iterator[Case]:
     for seed in range(1, 6):
         yield Case("source", "base address moved", "before the run", seed, moved_before)
         yield Case("source", "base address moved", "named by the location call", seed, moved_by_location)
@@ -67,7 +74,13 @@ def cases() -> Iterator[Case]:
             yield Case("source", "clock of this machine wrong", f"{hours:+} h", seed, partial(skewed, hours=hours))
         yield Case("source", "turn of the year in +08:00", "run at 00:10", seed, skewed_none, setting="turn of the year", scenario=turn_of_the_year)
         edits = partial(drift, kind="drift", at=2, times=3)
-        yield Case("source", "equal updateTime", "150 claims in a second", seed, edits, setting="one second", scenario=one_second)
+        yield Case("source", "equal updateTime", "150 claims in a second", seed, edits, setting="one second", scenario=partial(one_second, claims=150))
+        yield Case("source", "name does not resolve", "before the run", seed, unknown_host)
+        for name, server in (("self-signed certificate", stranger), ("no TLS behind https", listener_without_tls)):
+            yield Case("source", "TLS broken", name, seed, partial(untrusted, server=server))
+    edits = partial(drift, kind="drift", at=2, times=40)
+    many = partial(one_second, claims=5_000)
+    yield Case("source", "equal updateTime", "5,000 claims in a second", 1, edits, setting="one long second", scenario=many, large=True, claims=6_500)
 
 
 def _waits() -> Iterator[tuple[str, str | None]]:
@@ -91,7 +104,7 @@ def _claims() -> Iterator[Case]:
     for seed in range(1, 11):
         yield Case("source", "late commits", "inside the overlap", seed, partial(late, hours=47, full=False), compare=False)
         yield Case("source", "late commits", "older than the overlap", seed, partial(late, hours=60, full=True), compare=False)
-    for seed in range(1, 6):
+    for seed in range(1, 4):
         for name in mutations.SHAPES:
             yield Case("source", "schema mutation of a claim", name, seed, partial(deformed, name=name))
         for name in mutations.BODIES:
@@ -206,6 +219,24 @@ def moved_away(world: World) -> str:
     return f"{ended.told}; nothing was sent to the other host"
 
 
+def unknown_host(world: World) -> str:
+    """Nobody knows the name of the server: RFC 2606 keeps .invalid for that."""
+    ended = world.run(HESI_BASE_URL="https://hesi.invalid", HESI_ALLOWED_HOSTS="hesi.invalid")
+    fired(ended.code == "SOURCE_UNAVAILABLE" and not world.hesi.requests, "the missing name")
+    assert world.vouchers == 0, "posted without having read anything"
+    return f"{ended.told}, nothing posted; with the right name the next run ended well"
+
+
+def untrusted(world: World, server: Callable[[Path], AbstractContextManager[int]]) -> str:
+    """Behind the https address is somebody this machine has no reason to trust: nothing is sent, the key least of all."""
+    with server(world.folder) as port:
+        ended = world.run(HESI_BASE_URL=f"https://127.0.0.1:{port}", HESI_ALLOWED_HOSTS="127.0.0.1")
+    fired(ended.code in {"HOST_REFUSED", "SOURCE_UNAVAILABLE"} and not world.hesi.requests, "the refusal")
+    heard = (world.folder / "heard").read_bytes()
+    assert world.settings["HESI_APP_SECURITY"].encode() not in heard, "the application's key was sent"
+    return f"{ended.told}, nothing sent and nothing posted; with the right address the next run ended well"
+
+
 def skewed(world: World, hours: int) -> str:
     """The clock of this machine is wrong for one run."""
     ended = world.run(skew_ms=hours * HOUR_MS)
@@ -229,13 +260,13 @@ def turn_of_the_year(world: World) -> None:
     world.hesi.tenant.set_clock(midnight)
 
 
-def one_second(world: World) -> None:
-    """A bulk change in Hesi: 150 claims get the same updateTime."""
+def one_second(world: World, claims: int) -> None:
+    """A bulk change in Hesi: so many claims get the same updateTime."""
     heads = [head for head in world.hesi.tenant.store.heads if head.form_type == "expense" and head.active and head.state == "paid"]
     at = world.hesi.clock.now() - HOUR_MS
     readable = [head.id for head in heads if not world.hesi.tenant.defects.get(head.id)]
-    added = world.hesi.tenant.add_claims(max(0, 150 - len(readable)))
-    for claim in (*readable, *added):
+    added = world.hesi.tenant.add_claims(max(0, claims - len(readable)))
+    for claim in (*readable[: claims - len(added)], *added):
         world.hesi.tenant.edit(claim, {"updateTime": at}, touch=False)
 
 
