@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from etl import errors
+from etl import codes, errors
 from etl.cli import main
 from etl.config.generate import stale
 from etl.config.settings import Settings
 from etl.errors import EtlError
 from etl.rejects import CATALOGUE
+from etl.report.words import value_words
 
 PROJECT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -108,6 +109,36 @@ def test_every_reject_code_is_in_the_runbook() -> None:
     assert [code for code in CATALOGUE if code not in text] == []
 
 
+def printed_codes() -> set[str]:
+    """Every code the program's own source can print as an end of a run or a remark: literals of this form beside what is known."""
+    return {*(error("").code for error in raised()), *CATALOGUE, *codes.ENDINGS, *codes.FINDINGS}
+
+
+def test_every_code_that_can_be_printed_has_an_entry_in_both_languages() -> None:
+    text = read("docs/runbook.md")
+    for code in printed_codes():
+        _, found, rest = text.partition(f"### {code}\n")
+        entry = rest.partition("\n#")[0]
+        assert found, code
+        assert "Safe to retry" in entry, code
+        assert re.search(r"[a-z]{3,}", entry), code
+        assert re.search(r"[\u4e00-\u9fff]{2,}", entry.replace("负责人", "")), code
+
+
+def test_no_source_names_a_code_that_is_in_no_catalogue() -> None:
+    """``("VAT_FLAG", ...)``, ``RULE = "VOUCHER_ALTERED"``, ``rule="..."``: wherever a remark or a cause is made."""
+    made = re.compile(r"""(?:append\(\(|RULE = |cause_code=|"rule": |rule=|problem = \(|row\[1\], )"([A-Z]+(?:_[A-Z]+)*)\"""")
+    found = {code for path in (PROJECT / "etl").rglob("*.py") for code in made.findall(path.read_text(encoding="utf-8"))}
+    assert {"VAT_FLAG", "VOUCHER_ALTERED", "INVOICE_REUSED"} <= found
+    assert found - printed_codes() == set()
+
+
+def test_every_remark_and_reject_has_words_in_both_languages() -> None:
+    for kind, known in (("finding", codes.FINDINGS), ("rule", CATALOGUE)):
+        words = {code: value_words(kind, code) for code in known}
+        assert [code for code, pair in words.items() if pair is None or not all(pair)] == []
+
+
 def test_every_setting_is_in_the_settings_page() -> None:
     names = [field.alias for field in Settings.model_fields.values()]
     assert [name for name in names if f"| `{name}` |" not in read("docs/settings.md")] == []
@@ -142,3 +173,9 @@ def test_decisions_are_numbered_once_and_short() -> None:
 
 def test_the_architecture_fits_on_one_page() -> None:
     assert len(read("docs/architecture.md").splitlines()) <= 60
+
+
+def test_the_backup_page_names_every_key_without_which_something_is_lost() -> None:
+    page = read("docs/backup-and-restore.md")
+    assert [name for name in ("HESI_ERP_RAW_KEYS", "HESI_ERP_SIGNING_KEY") if name not in page] == []
+    assert "### The raw keys are lost" in page

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-CORE = {"errors", "files", "money", "periods", "frames", "rejects", "payload", "reference", "redaction", "masking", "model_budget"}
+CORE = {"codes", "errors", "files", "money", "periods", "frames", "rejects", "payload", "reference", "redaction", "masking", "model_budget"}
 COMPOSERS = {"pipeline", "cli", "cli_output", "commands", "explain", "__main__"}
 # Room of etl -> the rooms of etl it may import besides itself.
 MAY_IMPORT = {

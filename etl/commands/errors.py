@@ -11,6 +11,7 @@ from pathlib import Path
 
 from etl.cli import INTERRUPTED, RED, WRONG_CONFIGURATION
 from etl.cli_output import print_json, tell
+from etl.codes import UNEXPECTED
 from etl.commands.logs import log_file, logging_to
 from etl.errors import ConfigError, EtlError
 from etl.files import on_disk
@@ -60,9 +61,9 @@ def _unexpected(options: argparse.Namespace, error: Exception) -> int:
     except OSError as unwritable:
         kept = f"The traceback could not be kept ({unwritable.strerror}: {log_file(home)})"
     message = redact(f"{type(error).__name__}: {error}. {kept}; report it with the run's log. Running again is safe")
-    tell(f"UNEXPECTED: {message}")
+    tell(f"{UNEXPECTED}: {message}")
     if options.json:
-        print_json({"error": {"code": "UNEXPECTED", "message": message, "problems": []}, "exit_status": RED})
+        print_json({"error": {"code": UNEXPECTED, "message": message, "problems": []}, "exit_status": RED})
     return RED
 
 

@@ -14,7 +14,7 @@ from pkgutil import resolve_name
 
 from etl.config.pages.dictionary import data_dictionary
 from etl.config.pages.mapping import mapping_reference
-from etl.config.pages.runbook import errors_part, rejects_part
+from etl.config.pages.runbook import endings_part, errors_part, findings_part, rejects_part
 from etl.config.pages.settings import settings_reference
 from etl.config.schema import MODELS, json_schema
 from etl.config.settings import PROJECT
@@ -27,7 +27,7 @@ DATABASES = {
     "Tables of the run ledger": "etl.store.ledger_schema:metadata",
 }
 RUNBOOK = "docs/runbook.md"
-RUNBOOK_PARTS: Mapping[str, Callable[[], str]] = {"errors": errors_part, "rejects": rejects_part}
+RUNBOOK_PARTS: Mapping[str, Callable[[], str]] = {"errors": errors_part, "endings": endings_part, "findings": findings_part, "rejects": rejects_part}
 
 
 def generated(project: Path) -> dict[str, str]:

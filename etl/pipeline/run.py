@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from etl.codes import PARTIAL
 from etl.errors import CommitUnknown, EtlError
 from etl.pipeline.audit import record_end
 from etl.pipeline.check import Checked, assert_green, reconcile
@@ -70,7 +71,7 @@ def close_run(run: Run, stopped: EtlError | None = None) -> Outcome:
         run.ledger.stop_run(run.run_id, stopped, peak_rss_mb=peak_rss_mb())
         _tell_in_hand(run, stopped)
     else:
-        run.ledger.finish_run(run.run_id, verdict, cause_code=None if verdict == "green" else "PARTIAL", cause_text=cause or None, peak_rss_mb=peak_rss_mb())
+        run.ledger.finish_run(run.run_id, verdict, cause_code=None if verdict == "green" else PARTIAL, cause_text=cause or None, peak_rss_mb=peak_rss_mb())
         run.ledger.name_lost_runs(run.run_id)
     report = write_run_report(run)
     if stopped is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from etl.codes import FINDINGS
 from etl.rejects import CATALOGUE, OWNER_NAMES
 from etl.report.table_words import TABLE_WORDS
 
@@ -228,18 +229,7 @@ _VALUES: dict[str, dict[str, Pair]] = {
     "disposition": {"rejected": ("退回", "Rejected"), "held": ("暂存", "Held")},
     "state": {"rejected": ("退回", "Rejected"), "held": ("暂存", "Held"), "waiting": ("等待计提", "Waiting")},
     "owner": {names[0]: names for names in OWNER_NAMES.values()} | dict(OWNER_NAMES),
-    "finding": {
-        "BUDGET_EXCEEDED": ("超预算，仅提醒", "Over budget, warned only"),
-        "BUDGET_NOT_COMPUTED": ("预算未算出，仅提醒", "Budget not computed, warned only"),
-        "VAT_UNVERIFIED": ("发票未查验", "Invoice not verified"),
-        "VAT_NOT_ELIGIBLE": ("票种不可抵扣", "Invoice kind carries no deductible tax"),
-        "VAT_KIND_UNKNOWN": ("票种无法识别", "Invoice could not be read"),
-        "VAT_FLAG": ("请留意的票种", "Invoice kind to look at"),
-        "VAT_IN_COST": ("进项税额计入成本", "Input VAT stays in cost"),
-        "VAT_TRAVELLER": ("乘客不是本单位员工", "Traveller is no employee"),
-        "INVOICE_TITLE": ("发票抬头或税号不符", "Invoice made out to somebody else"),
-        "INVOICE_REUSED": ("发票已用于其他单据", "Invoice already used on another claim"),
-    },
+    "finding": {code: (advice.zh, advice.en) for code, advice in FINDINGS.items()},
     "control": {"ALLOW": ("允许", "Allow"), "FORBID": ("禁止", "Forbid"), "IGNORED": ("忽略", "Ignore")},
     "budget_verdict": {
         "within": ("预算内", "Within"),

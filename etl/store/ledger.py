@@ -17,7 +17,8 @@ from typing import Any, Literal, Self, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, delete, select, update
 from sqlalchemy.engine import make_url
 
-from etl.errors import ConfigError, EtlError
+from etl.codes import RUN_LOST, code_of, told
+from etl.errors import ConfigError
 from etl.masking import mask_text
 from etl.redaction import redact
 from etl.store import ledger_schema as tables
@@ -27,7 +28,6 @@ from etl.store.migrations import migrate
 
 Kind: TypeAlias = Literal["nightly", "incremental", "full", "replay", "reconcile", "reference"]
 POSTING_KINDS: tuple[Kind, ...] = ("nightly", "incremental", "full", "replay")
-LOST = "RUN_LOST"
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 
 
@@ -148,8 +148,7 @@ class Ledger:
         Raises:
             ConfigError: no such run.
         """
-        code = error.code if isinstance(error, EtlError) else type(error).__name__
-        self._close_run(run_id, "stopped", "red", code, str(error) or type(error).__name__, peak_rss_mb)
+        self._close_run(run_id, "stopped", "red", code_of(error), told(error), peak_rss_mb)
 
     def name_lost_runs(self, run_id: str) -> int:
         """How many older runs of a posting kind never told their end (killed, power cut); they are stopped now, and say so.
@@ -161,8 +160,8 @@ class Ledger:
         if this.kind not in POSTING_KINDS:
             return 0
         older = table.c.status == "running", table.c.started_at < this.started_at, table.c.kind.in_(POSTING_KINDS)
-        told = f"its process ended without a word; run {run_id} began later and ended well, so nothing of this one is still under way"
-        values = {"status": "stopped", "verdict": "red", "finished_at": self._now(), "cause_code": LOST, "cause_text": told}
+        cause = f"its process ended without a word; run {run_id} began later and ended well, so nothing of this one is still under way"
+        values = {"status": "stopped", "verdict": "red", "finished_at": self._now(), "cause_code": RUN_LOST, "cause_text": cause}
         with self._writing("name_lost_runs") as connection:
             return int(connection.execute(update(table).where(*older).values(values)).rowcount)
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl.codes import code_of
 from etl.errors import ConfigError, EtlError
 from hesi_erp.channels import NotSent, channel_of
 from hesi_erp.incidents import Audience, Incident, Incidents
@@ -55,11 +56,12 @@ def _incident(dag_id: str, task_id: str, dag_run_id: str, error: object) -> Inci
     else:
         audience, code = "it", type(error).__name__ if isinstance(error, BaseException) else "TASK_LOST"
         fix = "查看任务日志。\nRead the log of the task."
+    entry = code_of(error) if isinstance(error, BaseException) else code
     turn = {"finance": "请财务处理 finance action", "it": "请 IT 处理 IT action"}[audience]
     # A message of a library may quote rows; the class name alone is enough to act on.
     cause = mask_text(redact(str(error))) if isinstance(error, EtlError) else code
     subject = f"[{turn}] {dag_id} {task_id}: {code}"
-    body = f"{subject}\n运行 run: {dag_run_id}\n原因 cause: {cause}\n处理 fix: {fix}\n手册 runbook: docs/runbook.md, {code}"
+    body = f"{subject}\n运行 run: {dag_run_id}\n原因 cause: {cause}\n处理 fix: {fix}\n手册 runbook: docs/runbook.md, {entry}"
     return Incident(dag_id, code, audience, subject, body)
 
 

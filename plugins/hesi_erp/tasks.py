@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.sdk import AssetAlias, get_current_context, task
 
-from etl.errors import ConfigError, EtlError, RulesChanged
+from etl.codes import code_of
+from etl.errors import ConfigError, RulesChanged
 from etl.files import on_disk
 from hesi_erp.notify import report_recovery
 from hesi_erp.runs import newest_run, started_by
@@ -111,8 +112,7 @@ def _resumed(run_id: str, *, step: str = "") -> Iterator[Run]:
             yield run
     except Exception as error:
         if step:
-            code = error.code if isinstance(error, EtlError) else type(error).__name__
-            log.error("step_failed run_id=%s step=%s code=%s", run_id, step, code)
+            log.error("step_failed run_id=%s step=%s code=%s", run_id, step, code_of(error))
             run.ledger.stop_run(run_id, error, peak_rss_mb=peak_rss_mb())
         raise
     finally:

@@ -1,4 +1,5 @@
-"""The generated parts of ``docs/runbook.md``: every error that stops a run and every reason a claim is not posted.
+"""The generated parts of ``docs/runbook.md``: every error that stops a run, every other end of one, every remark, every reason a
+claim is not posted.
 
 Causes of errors are the docstrings of :mod:`etl.errors`; what to do about them is said here. Reject codes come whole from
 :data:`etl.rejects.CATALOGUE`.
@@ -10,7 +11,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from etl import errors
+from etl import codes, errors
 from etl.config.pages.markdown import first_sentence
 from etl.errors import ConfigError, EtlError, TerminalError, TransientError
 from etl.rejects import CATALOGUE, OWNER_NAMES, Owner, RejectCode
@@ -188,6 +189,28 @@ def errors_part() -> str:
 def rejects_part() -> str:
     """One section per reject code: cause, owner, fix, safe to retry, days to repair."""
     return "\n\n".join(_reject(code) for code in CATALOGUE.values())
+
+
+def endings_part() -> str:
+    """One section per other end of a run."""
+    return "\n\n".join(_coded(code, advice, ("yes; nothing is posted twice.", "可以，不会重复过账。")) for code, advice in codes.ENDINGS.items())
+
+
+def findings_part() -> str:
+    """One section per remark; those that can also refuse a claim have theirs among the rejects."""
+    retry = ("yes; a remark changes no posting.", "可以；提示不影响过账。")
+    return "\n\n".join(_coded(code, advice, retry) for code, advice in codes.FINDINGS.items() if code not in CATALOGUE)
+
+
+def _coded(code: str, advice: codes.Advice, retry: tuple[str, str]) -> str:
+    owner_zh, owner_en = OWNER_NAMES[advice.owner]
+    return _section(
+        code,
+        ("Cause", "原因", advice.en, advice.zh),
+        ("Owner", "负责人", owner_en, owner_zh),
+        ("Fix", "处理", advice.fix_en, advice.fix_zh),
+        ("Safe to retry", "可否重试", *retry),
+    )
 
 
 def _family(kind: type[EtlError]) -> type[EtlError]:

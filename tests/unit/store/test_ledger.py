@@ -82,10 +82,10 @@ def test_a_stopped_run_is_red_and_names_the_error_without_its_secrets(ledger: Le
     assert run.cause_text == "GET https://app.ekuaibao.com/x?accessToken=*** for 138****5678"
 
 
-def test_a_foreign_exception_is_named_by_its_class(ledger: Ledger) -> None:
+def test_a_foreign_exception_is_unexpected_and_says_its_class(ledger: Ledger) -> None:
     run_id = start(ledger)
-    ledger.stop_run(run_id, KeyError())
-    assert (ledger.run(run_id).cause_code, ledger.run(run_id).cause_text) == ("KeyError", "KeyError")
+    ledger.stop_run(run_id, KeyError("a bug"))
+    assert (ledger.run(run_id).cause_code, ledger.run(run_id).cause_text) == ("UNEXPECTED", "KeyError: 'a bug'")
 
 
 def test_a_stopped_run_may_finish_after_its_task_was_retried(ledger: Ledger) -> None:
