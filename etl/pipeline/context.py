@@ -26,6 +26,7 @@ from etl.config.suites import Suites, load_suites
 from etl.erp.database import DatabaseSink
 from etl.erp.engine import open_engine, reading
 from etl.errors import ConfigError, EtlError, RulesChanged, ValidatorFailed
+from etl.files import on_disk
 from etl.hesi.client import HesiClient
 from etl.periods import local_day
 from etl.pipeline.audit import open_log, record_start
@@ -216,11 +217,16 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
 
     Raises:
         ConfigError: lists everything wrong with settings, mappings or suites.
+        StorageUnavailable: the home takes no file.
     """
+    with on_disk(settings.home):
+        return _begin(settings, kind, started_by, full=full, moment=now or datetime.now(UTC), accept_revisions=accept_revisions)
+
+
+def _begin(settings: Settings, kind: Kind, started_by: str, *, full: bool, moment: datetime, accept_revisions: bool) -> Run:
     settings.require("erp_url", *(() if kind == "reconcile" else ("app_key", "app_security")))
     open_engine(settings.erp_url.get_secret_value()).dispose()  # an unsupported database is a wrong setting, found before anything starts
     mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
-    moment = now or datetime.now(UTC)
     now_ms = int(moment.timestamp() * 1000)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("raw", "reports", "logs", "quarantine", "work", "audit"):
@@ -248,13 +254,15 @@ def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False
     )
     run = Run(settings, identity)
     run.__dict__["ledger"] = ledger
-    run._open += [ledger, run.work.hold()]
-    run.work.write_value("run", identity)
-    removed = remove_left_behind(settings.home, partial(ledger.is_over, seen_by=run_id))
-    if removed:
-        log.info("work_removed run_id=%s folders=%d; earlier runs that were killed or stopped had left them", run_id, removed)
+    run._open.append(ledger)
     try:
-        record_start(run, mappings, suites)
+        with on_disk(settings.home):
+            run._open.append(run.work.hold())
+            run.work.write_value("run", identity)
+            removed = remove_left_behind(settings.home, partial(ledger.is_over, seen_by=run_id))
+            if removed:
+                log.info("work_removed run_id=%s folders=%d; earlier runs that were killed or stopped had left them", run_id, removed)
+            record_start(run, mappings, suites)
     except EtlError as error:
         ledger.stop_run(run_id, error)
         run.close()

@@ -31,17 +31,17 @@ def drive(run: Run, steps: Steps, *, progress: Callable[[str], None]) -> Outcome
     _calm_collector()
     stopped: EtlError | None = None
     try:
-        for name, step in steps.items():
-            progress(name)
-            try:
-                with on_disk(run.home):
-                    step(run)
-            except EtlError as error:
-                log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
-                stopped = error
-                break
-        progress("report")
         with on_disk(run.home):
+            for name, step in steps.items():
+                progress(name)
+                try:
+                    with on_disk(run.home):
+                        step(run)
+                except EtlError as error:
+                    log.error("step_failed run_id=%s step=%s code=%s", run.run_id, name, error.code)
+                    stopped = error
+                    break
+            progress("report")
             return close_run(run, stopped)
     except BaseException as error:  # also an interrupted run must not stay "running" for ever
         run.ledger.stop_run(run.run_id, error, peak_rss_mb=peak_rss_mb())

@@ -49,9 +49,7 @@ def begin(kind: str) -> Manifest:
 
     context = get_current_context()
     full, origin = kind == "full" or bool(context["params"].get("full")), started_by(context["dag"].dag_id, context["run_id"])
-    settings = airflow_settings()
-    with on_disk(settings.home):
-        run = _left_behind() or begin_run(settings, kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
+    run = _left_behind() or begin_run(airflow_settings(), kind="full" if full else kind, started_by=origin, full=full)  # type: ignore[arg-type]
     run.close()
     return _manifest(run.run_id, "begin")
 
