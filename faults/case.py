@@ -33,6 +33,7 @@ class Case:
         scenario: changes the tenant before anything runs, in the fault-free run too; named by ``setting``.
         compare: whether the end state must equal that of the fault-free run; else ``play`` says what is expected.
         large: only in the full run.
+        validator: the validator itself is what goes wrong; suites are evaluated even over frames that were validated before.
     """
 
     family: str
@@ -45,6 +46,7 @@ class Case:
     scenario: Callable[[World], None] = nothing
     compare: bool = True
     large: bool = False
+    validator: bool = False
     claims: int = 200
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,10 +58,14 @@ class PostgresErp:
         self.name = name
         self.url = product_url(self.plain)
 
+    @cached_property
+    def _connection(self) -> psycopg.Connection[Any]:
+        """The oracle's own; it lasts as long as the case."""
+        return psycopg.connect(self.plain, autocommit=True)
+
     def rows(self, sql: str) -> Rows:
         """The rows of a query."""
-        with psycopg.connect(self.plain, autocommit=True) as connection:
-            return [tuple(map(_plain, row)) for row in connection.execute(sql.encode())]
+        return [tuple(map(_plain, row)) for row in self._connection.execute(sql.encode())]
 
     def columns(self, table: str) -> list[str]:
         """Column names of a table."""
@@ -69,9 +74,12 @@ class PostgresErp:
 
     def do(self, *statements: str) -> None:
         """Statements of the rig, committed one by one."""
-        with psycopg.connect(self.plain, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement.encode())
+        for statement in statements:
+            self._connection.execute(statement.encode())
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._connection.close()
 
 
 def product_url(address: str) -> str:
@@ -146,9 +154,11 @@ class Templates:
         name = f"case_{os.getpid()}"
         with psycopg.connect(self.server, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template_erp".encode())
+        erp = PostgresErp(self.server, name)
         try:
-            yield PostgresErp(self.server, name)
+            yield erp
         finally:
+            erp.close()
             with suppress(psycopg.OperationalError), psycopg.connect(self.server, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
@@ -161,9 +171,11 @@ class Templates:
 
 def _plain(value: Any) -> Any:
     """The same value for every database."""
+    if value is None or isinstance(value, (str, bool)):  # most are
+        return value
     if isinstance(value, float):
         value = Decimal(repr(value))
-    if isinstance(value, (Decimal, int)) and not isinstance(value, bool):
+    if isinstance(value, (Decimal, int)):
         return Decimal(value).normalize() + 0
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")

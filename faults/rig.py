@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from typing import NoReturn
 from faults import oracle
 from faults.case import Case, NotFired
 from faults.databases import Templates
+from faults.memo import remember_files, remember_suites
 from faults.runner import die_with_parent
 from faults.world import World, world
 from sandbox.server import DEFAULT_APP_KEY, DEFAULT_APP_SECURITY
@@ -28,6 +30,9 @@ from sandbox.testing import Sandbox
 
 CASE_SECONDS = 600
 _POLL_SECONDS = 0.02
+_IN_MEMORY = "/dev/shm"  # noqa: S108 - made unpredictable by TemporaryDirectory
+_ROOM_BYTES = 4 << 30
+_REFERENCE = "reference"  # the family of the fault-free runs
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,14 @@ def warm() -> None:
 
     tqdm.tqdm.monitor_interval = 0  # no thread of its own
     pyarrow.set_cpu_count(1)
+    remember_files()
     here, there = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         _serve_once(there)
     there.close()
     address, now_ms = json.loads(here.recv(1000))
-    with tempfile.TemporaryDirectory(prefix="hesi-erp-faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hesi-erp-faults-", dir=_memory()) as folder:
         settings = load_settings(
             HESI_BASE_URL=address, HESI_APP_KEY=DEFAULT_APP_KEY, HESI_APP_SECURITY=DEFAULT_APP_SECURITY, HESI_REQUESTS_PER_SECOND="0",
             HESI_ERP_HOME=f"{folder}/home", ERP_URL=f"sqlite:///{folder}/erp.db", HESI_ERP_SIGNING_KEY="00" * 32,
@@ -70,6 +76,8 @@ def warm() -> None:
         run_once(settings, started_by="faults", now=datetime.fromtimestamp(now_ms / 1000, UTC))
     here.send(b".")
     os.waitpid(pid, 0)
+    gc.collect()
+    gc.freeze()  # children share these objects; a collection in one of them would copy every page
 
 
 def _serve_once(talk: socket.socket) -> NoReturn:
@@ -86,20 +94,29 @@ def _serve_once(talk: socket.socket) -> NoReturn:
 
 def carry_out(cases: Sequence[Case], *, workers: int, tell: Callable[[Result], None]) -> list[Result]:
     """Results in the order in which cases end; fault-free runs of their tenants come first."""
-    with tempfile.TemporaryDirectory(prefix="hesi-erp-faults-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="hesi-erp-faults-", dir=_memory(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        tempfile.tempdir = name  # for what a run writes aside, too
         folder.chmod(0o755)  # the server of PostgreSQL may run as another user
         templates = Templates(folder)
         try:
             templates.prepare(postgres=any(case.database == "postgresql" for case in cases))
             references = {case.reference: case for case in cases if case.compare}
-            first = [replace(case, family="reference", fault="none", place=key, play=_fault_free, database="sqlite") for key, case in references.items()]
+            first = [replace(case, family=_REFERENCE, fault="none", place=key, play=_fault_free, database="sqlite") for key, case in references.items()]
             broken = [result for result in _pool(first, templates, workers=workers, tell=lambda _: None) if not result.survived]
             if broken:
                 raise RuntimeError(f"a run without any fault went wrong: {broken[0].case}: {broken[0].problem}")
             return list(_pool(cases, templates, workers=workers, tell=tell))
         finally:
             templates.close()
+
+
+def _memory() -> str | None:
+    """A file system in memory with room enough, if there is one: the rig kills processes, not machines, and waits for no disk."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(_IN_MEMORY).free >= _ROOM_BYTES and os.access(_IN_MEMORY, os.W_OK):
+            return _IN_MEMORY
+    return None
 
 
 def _pool(cases: Sequence[Case], templates: Templates, *, workers: int, tell: Callable[[Result], None]) -> Iterator[Result]:
@@ -133,6 +150,8 @@ def _fork(case: Case, templates: Templates) -> int:
     try:
         die_with_parent()
         os.setpgid(0, 0)
+        if not case.validator:
+            remember_suites(templates.folder, learn=case.family == _REFERENCE)
         _case(case, templates)
         status = 0
     except BaseException:  # noqa: BLE001 - the parent reports a case without a result
@@ -169,7 +188,7 @@ def _play(case: Case, templates: Templates, folder: Path) -> str:
         place.check()
         found = oracle.end_state(place.evidence())
         expected = templates.folder / f"reference-{case.reference}.json"
-        if case.family == "reference":
+        if case.family == _REFERENCE:
             expected.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
         elif case.compare:
             wanted = json.loads(expected.read_text(encoding="utf-8"))

@@ -42,8 +42,8 @@ def cases() -> Iterator[Case]:
     for seed in (1, 2, 3):
         for step in STEPS:
             yield Case("domain", "mapping edited mid-run", f"before {step}", seed, partial(edited, step=step, what="mappings"))
-            yield Case("domain", "suite edited mid-run", f"before {step}", seed, partial(edited, step=step, what="expectations"))
-            yield Case("domain", "suite removed mid-run", f"before {step}", seed, partial(removed, step=step))
+            yield Case("domain", "suite edited mid-run", f"before {step}", seed, partial(edited, step=step, what="expectations"), validator=True)
+            yield Case("domain", "suite removed mid-run", f"before {step}", seed, partial(removed, step=step), validator=True)
         for step in STEPS[:2]:
             yield Case("domain", "period closed mid-run", f"before {step}", seed, partial(period_closed, step=step), compare=False)
         yield Case("domain", "budgets still calculating", "in Hesi", seed, calculating)

@@ -34,12 +34,14 @@ def cases() -> Iterator[Case]:
             yield Case("process", "kill -9 during write-back", f"after call {call}", seed, partial(kill_in_write_back, call=call))
         for place in _DISK:
             for size in (0, 65_536, 4_194_304 if seed == 1 else 1_048_576):
-                yield Case("process", "disk full", f"{place}, files up to {size} bytes", seed, partial(disk_full, place=place, size=size))
+                play = partial(disk_full, place=place, size=size)
+                yield Case("process", "disk full", f"{place}, files up to {size} bytes", seed, play, validator=True)
         for folder in ("raw", "work", "audit", "reports", "logs", "."):
             yield Case("process", "read-only folder of the home", folder, seed, partial(read_only, folder=folder))
         for place in _DISK:
             for megabytes in (1, 24):
-                yield Case("process", "memory limit", f"{place}, {megabytes} MB more", seed, partial(little_memory, place=place, megabytes=megabytes))
+                play = partial(little_memory, place=place, megabytes=megabytes)
+                yield Case("process", "memory limit", f"{place}, {megabytes} MB more", seed, play, validator=True)
     yield from (Case("process", "two kills in a row", f"{one} then {two}", seed, partial(kill_twice, places=(one, two))) for seed, one, two in _pairs())
 
 
