@@ -28,6 +28,9 @@ class Erp(Protocol):
     def rows(self, sql: str) -> Rows:
         """The rows of a query, amounts as Decimal and days as text."""
 
+    def raw(self, sql: str) -> Rows:
+        """The rows of a query as the driver gives them: alike only within one database."""
+
     def columns(self, table: str) -> list[str]:
         """Column names of a table."""
 
@@ -41,8 +44,12 @@ class SqliteErp:
 
     def rows(self, sql: str) -> Rows:
         """The rows of a query."""
+        return [tuple(map(_plain, row)) for row in self.raw(sql)]
+
+    def raw(self, sql: str) -> Rows:
+        """The rows of a query as SQLite holds them."""
         with closing(sqlite3.connect(self.path, timeout=30)) as connection:
-            return [tuple(map(_plain, row)) for row in connection.execute(sql)]
+            return connection.execute(sql).fetchall()
 
     def columns(self, table: str) -> list[str]:
         """Column names of a table."""
@@ -65,7 +72,11 @@ class PostgresErp:
 
     def rows(self, sql: str) -> Rows:
         """The rows of a query."""
-        return [tuple(map(_plain, row)) for row in self._connection.execute(sql.encode())]
+        return [tuple(map(_plain, row)) for row in self.raw(sql)]
+
+    def raw(self, sql: str) -> Rows:
+        """The rows of a query as psycopg reads them."""
+        return self._connection.execute(sql.encode()).fetchall()
 
     def columns(self, table: str) -> list[str]:
         """Column names of a table."""
@@ -94,7 +105,7 @@ def dump(erp: Erp, tables: Sequence[str]) -> list[str]:
     lines = []
     for table in tables:
         names = [name for name in erp.columns(table) if name not in MOVING]
-        lines += sorted(f"{table} {row!r}" for row in erp.rows(f"SELECT {', '.join(names)} FROM {table}"))
+        lines += sorted(f"{table} {row!r}" for row in erp.raw(f"SELECT {', '.join(names)} FROM {table}"))
     return lines
 
 

@@ -96,11 +96,11 @@ def carry_out(cases: Sequence[Case], *, workers: int, tell: Callable[[Result], N
     """Results in the order in which cases end; fault-free runs of their tenants come first."""
     with tempfile.TemporaryDirectory(prefix="hesi-erp-faults-", dir=_memory(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        tempfile.tempdir = name  # for what a run writes aside, too
         folder.chmod(0o755)  # the server of PostgreSQL may run as another user
         templates = Templates(folder)
         try:
             templates.prepare(postgres=any(case.database == "postgresql" for case in cases))
+            tempfile.tempdir = name  # for what a run writes aside, too; the server keeps its lock where it always does
             references = {case.reference: case for case in cases if case.compare}
             first = [replace(case, family=_REFERENCE, fault="none", place=key, play=_fault_free, database="sqlite") for key, case in references.items()]
             broken = [result for result in _pool(first, templates, workers=workers, tell=lambda _: None) if not result.survived]
@@ -108,6 +108,7 @@ def carry_out(cases: Sequence[Case], *, workers: int, tell: Callable[[Result], N
                 raise RuntimeError(f"a run without any fault went wrong: {broken[0].case}: {broken[0].problem}")
             return list(_pool(cases, templates, workers=workers, tell=tell))
         finally:
+            tempfile.tempdir = None
             templates.close()
 
 

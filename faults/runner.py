@@ -44,6 +44,7 @@ class Order:
     output: Path
     full: bool = False
     task: str = "run"  # or "import file": writes the files of batches that have none
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,7 @@ def _perform(order: dict[str, Any], talk: Talk) -> None:
         _send(talk, {"at": place})
         _limit(_receive(talk).get("go", {}))
 
+    os.environ.update(order["environment"])
     _send(talk, {"ended": _drive(order, pause)})
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from faults.case import Case
-from faults.cases import database, domain, process, source
+from faults.cases import checks, database, domain, network, process, races, source
 
 
 def catalogue() -> list[Case]:
     """All cases in a fixed order; ids are unique."""
-    return [*process.cases(), *database.cases(), *source.cases(), *domain.cases()]
+    return [*process.cases(), *database.cases(), *source.cases(), *network.cases(), *domain.cases(), *checks.cases(), *races.cases()]

@@ -1,4 +1,4 @@
-"""The rules: money as text, rules broken or edited mid-run, validators gone, periods, budgets, rare characters, write-back, two runs at once."""
+"""The rules: money as text, rules broken or edited mid-run, validators gone, periods, budgets, rare characters, write-back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pyarrow.ipc
 from faults.case import Case, fired
 from faults.cases import mutations
 from faults.cases.process import STEPS
-from faults.runner import LiveRun
 from faults.world import World
 
 RARE = {
@@ -57,17 +56,6 @@ def cases() -> Iterator[Case]:
         yield Case("domain", "import file half written", "kill -9 while writing", seed, partial(half_written, size=None))
     for seed in range(31, 41):
         yield Case("domain", "rounding", "10,000 vouchers", seed, rounding, compare=False, large=True, claims=7_000)
-    yield from races()
-
-
-def races() -> Iterator[Case]:
-    """Two runs at once: from the same instant, and one paused while the other posts."""
-    for number in range(1, 101):
-        yield Case("domain", "two runs at once", f"race {number}", 1 + number % 10, partial(race, number=number))
-        yield Case("domain", "two runs at once, PostgreSQL", f"race {number}", 1 + number % 10, partial(race, number=number), "postgresql")
-    for seed in range(1, 6):
-        for step in STEPS:
-            yield Case("domain", "a paused run wakes up after a newer one", f"paused before {step}", seed, partial(paused, step=step), compare=False)
 
 
 def money(world: World, name: str) -> str:
@@ -283,40 +271,3 @@ def rounding(world: World) -> str:
     run.go()
     ended = world.note(run.end())
     return f"{ended.told}; {len(sums)} vouchers of {lines} lines, residual 0 each, posted and read back"
-
-
-def race(world: World, number: int) -> str:
-    """Two runs over the same claims, side by side."""
-    runs = [world.start(), world.start()]
-    if number % 3:
-        _to_load(runs)
-    for run in runs:
-        run.go()
-    ends = [world.note(run.end()) for run in (runs if number % 2 else reversed(runs))]
-    fired(any(end.well for end in ends), "a winner")
-    batches = world.count("SELECT count(*) FROM posting_batch")
-    assert batches == 1, f"{batches} batches posted"
-    world.disturbed = True
-    return f"one batch; the runs ended with {' and '.join(sorted(end.told for end in ends))}"
-
-
-def _to_load(runs: list[LiveRun]) -> None:
-    for run in runs:
-        run.until("before load")
-
-
-def paused(world: World, step: str) -> str:
-    """A run stands still while a claim it has read is voided and a newer run does all the work; then the old one wakes up."""
-    old = world.start()
-    old.until(f"before {step}")
-    claim = mutations.victim(world.hesi.tenant)
-    world.hesi.tenant.nullify(claim)
-    newer = world.run()
-    assert newer.well, newer.told
-    before = world.vouchers
-    old.go()
-    ended = world.note(old.end())
-    fired(ended.signal == 0, "waking up")
-    assert world.vouchers == before, "the old run posted after the newer one"
-    world.disturbed = True
-    return f"the old run ended with {ended.told} and posted nothing"

@@ -21,10 +21,10 @@ _ONE_RUN_SECONDS = 1.2
 
 def cases() -> Iterator[Case]:
     """Kills, disks and memory."""
-    for seed in range(1, 11):
+    for seed in range(1, 8):
         for place in PLACES:
             yield Case("process", "kill -9 at a step boundary", place, seed, partial(kill_at, place=place))
-            if seed <= 5:
+            if seed <= 3:
                 yield Case("process", "kill -9 at a step boundary, PostgreSQL", place, seed, partial(kill_at, place=place), database="postgresql")
     for seed in range(1, 61):
         yield Case("process", "kill -9 at a random instant", f"instant {seed}", 1 + seed % 10, partial(kill_sometime, number=seed))
