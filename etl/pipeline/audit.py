@@ -7,6 +7,7 @@ whatever a crash leaves open is settled by looking the batch up: it is there, or
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ from etl.config.settings import Settings
 from etl.config.suites import Suites
 from etl.erp.engine import reading
 from etl.erp.heads import batch_head, batch_heads, batch_vouchers, drift_amounts, queued_numbers, refusals
+from etl.files import written_beside
 
 if TYPE_CHECKING:
     from etl.pipeline.context import Run
@@ -111,7 +113,10 @@ def recorded_posting(run: Run, batch_id: str, *, created_at: datetime, decided: 
             return
         hint = _hint(run)
         hint.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        hint.write_bytes(msgspec.json.encode(_OpenPosting(batch_id, created_at)))
+        with written_beside(hint) as whole:  # half a file would stop every later run
+            whole.write(msgspec.json.encode(_OpenPosting(batch_id, created_at)))
+            whole.flush()
+            os.fsync(whole.fileno())
         yield run.audit.append(run.run_id, _announcement(chain([first], rows), batch_id), elsewhere=_heads(run))
         _confirm(run, batch_id, created_at)
         hint.unlink()

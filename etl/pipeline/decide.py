@@ -41,6 +41,7 @@ def check_budgets(run: Run) -> int:
         if not charges:
             return 0
         outcome = decide(index, charges, policy)
+        del charges
         run.ledger.add_budget(run.run_id, list(budget_rows(outcome.checks)))
         run.ledger.add_findings(run.run_id, outcome.findings, step="check_budget")
         for chunk in chunks:
@@ -66,6 +67,7 @@ def validate_entries(run: Run) -> int:
         rules = posting_rules(run.mappings)
         claims, lines = [], []
         for chunk in chunks:
+            give_back()  # what hangs together in cycles of the chunk before
             frames = {name: run.work.read_frame("map_fields", chunk, name) for name in ("entries", "vouchers", "voucher_lines", "line_dimensions")}
             # Vouchers of no entry undo or correct posted ones: what they say was validated when it was first posted.
             own = frames["entries"]["entry_no"]

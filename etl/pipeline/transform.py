@@ -19,6 +19,7 @@ from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
 from etl.payload import may_repeat_keys, page_items
 from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
+from etl.pipeline.memory import give_back
 from etl.reference import Invoice, Payee, Reference
 from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, custom_paths, map_fields
 from etl.steps.revise import PostedVoucher, continue_revisions, revise
@@ -57,6 +58,7 @@ def stage_claims(run: Run) -> int:
         quarantine = Quarantine(run.home)
         in_hand: list[str] = []
         for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
+            give_back()  # what hangs together in cycles of the chunk before
             count = len(items)
             staged = stage(items, paths, check_repeated=suspicious)
             items.clear()  # the pages are not needed any more, and the look-ups want the memory
@@ -168,6 +170,7 @@ def map_chunks(run: Run) -> Counted:
         counts: dict[str, Counter[str]] = {}
         fresh = 0
         for chunk in run.work.chunks("stage"):
+            give_back()
             staged = read_staged(run, chunk)
             look_ups = run.work.read_value(f"look_ups-{chunk:05d}", LookUps)
             lists = replace(reference, payees={**reference.payees, **look_ups.payees}, loan_owners=look_ups.loan_owners, invoices=look_ups.invoices)
