@@ -71,17 +71,16 @@ def validate_entries(run: Run) -> int:
             frames = {name: run.work.read_frame("map_fields", chunk, name) for name in ("entries", "vouchers", "voucher_lines", "line_dimensions")}
             # Vouchers of no entry undo or correct posted ones: what they say was validated when it was first posted.
             own = frames["entries"]["entry_no"]
-            frames |= {
-                name: frames[name][frames[name]["entry_no"].isin(own)].reset_index(drop=True) for name in ("vouchers", "voucher_lines", "line_dimensions")
-            }
+            frames |= {name: _only(frames[name], own) for name in ("vouchers", "voucher_lines", "line_dimensions")}
             claims.append(slim_entries(frames["entries"], frames["vouchers"], frames["voucher_lines"], rules=rules))
             lines.append(slim_lines(frames["voucher_lines"], frames["vouchers"], frames["line_dimensions"], rules=rules))
         if not any(len(frame) for frame in claims):
             _stop_on_reject_rate(run, chunks, pd.DataFrame({"entry_no": []}))
             return 0
         facts.rows_in = sum(len(frame) for frame in claims)
+        del frames
         slim = {"staged_claims": join(claims)}
-        del claims, frames
+        del claims
         slim["voucher_lines"] = join(lines)
         del lines
         give_back()  # the whole run's lines are in memory only here
@@ -104,6 +103,12 @@ def validate_entries(run: Run) -> int:
         facts.rows_out = facts.rows_in - facts.rejected
         _stop_on_reject_rate(run, chunks, outcome.failing)
         return facts.rejected
+
+
+def _only(frame: pd.DataFrame, entry_nos: pd.Series) -> pd.DataFrame:
+    """The rows of these entries; the frame itself, not a copy, where that is all of them."""
+    kept = frame["entry_no"].isin(entry_nos)
+    return frame if kept.all() else frame[kept].reset_index(drop=True)
 
 
 def _unfit(run: Run, chunk: int, entries: pd.DataFrame) -> pd.DataFrame:

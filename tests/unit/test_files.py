@@ -85,6 +85,7 @@ def test_a_read_only_erp_file_is_named(tmp_path: Path) -> None:
     def read_only(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA query_only = ON")
 
-    with pytest.raises(StorageUnavailable, match=r"erp\.db: expected to write it, found: OperationalError: attempt to write a readonly database"), writing(engine) as connection:
+    expected = r"erp\.db: expected to write it, found: OperationalError: attempt to write a readonly database"
+    with pytest.raises(StorageUnavailable, match=expected), writing(engine) as connection:
         connection.execute(sa.text("INSERT INTO t VALUES (1)"))
     engine.dispose()
