@@ -92,9 +92,8 @@ class _Line:
         self._copied = False
 
     def start(self) -> None:
-        """Relays both ways."""
-        threading.Thread(target=self._up, daemon=True).start()
-        threading.Thread(target=self._down, daemon=True).start()
+        """Relays both ways until both ends are gone."""
+        threading.Thread(target=self._relay, daemon=True).start()
 
     def hold(self) -> None:
         """Answers no longer reach the client."""
@@ -107,6 +106,14 @@ class _Line:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:  # it was gone already
                 continue
+
+    def _relay(self) -> None:
+        back = threading.Thread(target=self._down, daemon=True)
+        back.start()
+        self._up()
+        back.join()
+        self.client.close()
+        self.server.close()
 
     def _up(self) -> None:
         try:

@@ -102,4 +102,4 @@ def test_the_run_ledger_stores_them_as_text_too(tmp_path: Path, pg_url: str) -> 
             ledger.add_findings(run_id, findings, step="map_fields")
             ledger.stop_run(run_id, RuntimeError(SQL[0]))
             assert {row["detail"] for row in ledger.rows(ledger_schema.run_finding, run_id)} == set(SQL)
-            assert ledger.recent_runs(10)[0].cause_text == SQL[0]
+            assert ledger.recent_runs(10)[0].cause_text == f"RuntimeError: {SQL[0]}"
