@@ -26,7 +26,7 @@ from etl.steps.revise import PostedVoucher, continue_revisions, revise
 from etl.steps.stage import StagedClaims, stage
 from etl.store.quarantine import Quarantine
 
-CHUNK_CLAIMS = 5_000
+CHUNK_CLAIMS = 4_000
 STAGED = tuple(field.name for field in fields(StagedClaims))
 MAPPED = tuple(field.name for field in fields(MappedClaims))
 
