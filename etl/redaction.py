@@ -97,6 +97,5 @@ class RedactingFilter(logging.Filter):
 
 
 def quiet_http_loggers() -> None:
-    """The HTTP libraries log from WARNING on; at INFO httpx writes the full address of every request."""
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """The HTTP library writes the full address of requests, below WARNING always and in some of its warnings."""
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

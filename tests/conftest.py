@@ -59,7 +59,7 @@ def _refuse(host: Any) -> None:
     except ValueError:
         inside = False
     if not inside:
-        raise NetworkRefused(f"expected a loopback address, found {host!r}; answer with httpx.MockTransport or the sandbox")
+        raise NetworkRefused(f"expected a loopback address, found {host!r}; answer with tests.support.answers or the sandbox")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from etl.errors import EtlError
 from etl.hesi.auth import AccessToken, Authorisation, TokenKeeper, issued_token
 from etl.hesi.endpoints import ACCESS_TOKEN, LOCATION, Endpoint
@@ -19,7 +17,7 @@ from etl.hesi.envelope import decode
 from etl.hesi.exchange import Call, Exchange, Reply
 from etl.hesi.limits import Clock, RateBudget, Sleep
 from etl.hesi.location import Base, configured_base, located_base
-from etl.hesi.transport import DeadlineTransport, TokenTransport
+from etl.hesi.transport import Transport, WireTransport
 from etl.redaction import quiet_http_loggers, register_secret
 
 _LOCATION_ATTEMPTS = 2
@@ -55,7 +53,7 @@ class HesiClient:
         requests_per_second: float,
         max_retry_after_seconds: float,
         total_deadline_seconds: float = 60,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
         wall: Clock = time.time,
@@ -70,14 +68,9 @@ class HesiClient:
         self._app_security = app_security
         self._sleep = sleep
         self._wall = wall
-        self._http = httpx.Client(
-            transport=TokenTransport(transport if transport is not None else DeadlineTransport()),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"Accept": "application/json", "User-Agent": "hesi-erp"},
-        )
+        self._transport = transport if transport is not None else WireTransport()
         self._exchange = Exchange(
-            self._http,
+            self._transport,
             RateBudget(requests_per_second, clock=clock, sleep=sleep),
             max_retry_after_seconds=max_retry_after_seconds,
             total_deadline_seconds=total_deadline_seconds,
@@ -98,7 +91,7 @@ class HesiClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
     @property
     def base_url(self) -> str:

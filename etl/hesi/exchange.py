@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any, NoReturn
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
@@ -30,13 +31,11 @@ from etl.hesi.endpoints import Endpoint
 from etl.hesi.envelope import Failure, Kind, judge
 from etl.hesi.limits import Clock, Deadline, RateBudget, Sleep, retry_after_seconds
 from etl.hesi.location import Base
-from etl.hesi.transport import BEARER, CONNECT_SECONDS, DEADLINE, READ_SECONDS
+from etl.hesi.transport import NoAnswer, Request, Transport
 from etl.redaction import redact
 
 ATTEMPTS = 5
-MAX_BODY_BYTES = 256 * 1024 * 1024  # a page of 100 claims is some 0.5 MB; this only stops a runaway answer
 _BACKOFF = wait_exponential_jitter(multiplier=0.5, max=20, jitter=0.5)
-_TIMEOUT = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": CONNECT_SECONDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class _Raw:
     status: int
-    headers: httpx.Headers = field(repr=False)  # either may repeat the address it was asked at
+    headers: Mapping[str, str] = field(repr=False)  # either may repeat the address it was asked at
     body: bytes = field(repr=False)
     encoding: str | None
     url: str
@@ -78,11 +77,11 @@ class _TryAgain(Exception):
 
 
 class Exchange:
-    """Sends calls over one HTTP client; holds no secret."""
+    """Sends calls over one transport; holds no secret."""
 
     def __init__(
         self,
-        http: httpx.Client,
+        transport: Transport,
         budget: RateBudget,
         *,
         max_retry_after_seconds: float,
@@ -91,7 +90,7 @@ class Exchange:
         sleep: Sleep,
         wall: Clock,
     ) -> None:
-        self._http = http
+        self._transport = transport
         self._budget = budget
         self._max_retry_after = max_retry_after_seconds
         self._total_deadline = total_deadline_seconds
@@ -154,24 +153,16 @@ class Exchange:
 
     def _once(self, base: Base, call: Call, *, token: AccessToken | None, deadline: Deadline) -> _Raw:
         name = call.endpoint.name
-        request = self._http.build_request(
-            call.endpoint.method,
-            base.url + call.path,
-            params=dict(call.params) if call.params else None,
-            content=None if call.body is None else msgspec.json.encode(call.body),
-            headers=None if call.body is None else {"Content-Type": "application/json"},
-            extensions={"timeout": _TIMEOUT, BEARER: token, DEADLINE: deadline},
-        )
+        url = base.url + call.path + (f"?{urlencode(call.params, quote_via=quote)}" if call.params else "")
+        request = Request(call.endpoint.method, url, None if call.body is None else msgspec.json.encode(call.body), token)
         try:
-            response = self._http.send(request, stream=True)
-            try:
-                body = _read(response, deadline, what=name)
-            finally:
-                response.close()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the library reads the address of a redirect even where none is followed
-            problem = redact(f"{type(error).__name__} {error}".strip())
+            answer = self._transport.send(request, deadline=deadline)
+        except NoAnswer as error:
+            problem = redact(str(error))
+        except PayloadChanged as error:
+            raise PayloadChanged(f"{name}: {error}") from None
         else:
-            return _Raw(response.status_code, response.headers, body, response.charset_encoding, redact(str(request.url)))
+            return _Raw(answer.status, answer.headers, answer.body, _charset(answer.headers.get("content-type", "")), redact(url))
         if "CERTIFICATE_VERIFY_FAILED" in problem:
             raise HostRefused(
                 f"{name}: expected a certificate this machine trusts for {base.host}, found {problem}; "
@@ -180,7 +171,7 @@ class Exchange:
         raise _TryAgain(SourceUnavailable(f"{name}: expected an answer from {base.host}, found {problem}; check the network, then run again"))
 
     def _fail(self, endpoint: Endpoint, failure: Failure, raw: _Raw) -> NoReturn:
-        pause = retry_after_seconds(raw.headers.get("Retry-After"), wall=self._wall)
+        pause = retry_after_seconds(raw.headers.get("retry-after"), wall=self._wall)
         if pause is not None and failure.kind in {Kind.RATE_LIMITED, Kind.BUSY} and pause > self._max_retry_after:
             raise RateLimited(
                 f"{endpoint.name}: Hesi asks for a pause of {pause:.0f} s, HESI_MAX_RETRY_AFTER_SECONDS allows "
@@ -192,19 +183,15 @@ class Exchange:
         raise error
 
 
-def _read(response: httpx.Response, deadline: Deadline, *, what: str) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in response.iter_bytes():
-        deadline.check(what)
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise PayloadChanged(f"{what}: expected at most {MAX_BODY_BYTES} bytes, found more; ask Hesi")
-    return b"".join(chunks)
+def _charset(content_type: str) -> str | None:
+    if "charset" not in content_type.lower():
+        return None
+    message = Message()
+    message["Content-Type"] = content_type
+    return message.get_content_charset()
 
 
-def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlError:
+def _named(endpoint: Endpoint, failure: Failure, headers: Mapping[str, str]) -> EtlError:
     found = f"{endpoint.name}: expected data, found HTTP {failure.status}: {failure.text or 'no text'}"
     kind = failure.kind
     if kind is Kind.BAD_KEY or (not endpoint.needs_token and kind in {Kind.UNAUTHORISED, Kind.NOT_ALLOWED, Kind.REFUSED}):
@@ -216,7 +203,7 @@ def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlE
     if kind in {Kind.BUSY, Kind.MAINTENANCE}:
         return SourceUnavailable(f"{found}; run again later")
     if kind is Kind.REDIRECT:
-        target = _host_of(headers.get("Location", ""))
+        target = _host_of(headers.get("location", ""))
         return HostRefused(
             f"{endpoint.name}: expected an answer, found a redirect to {target}, which is not followed: the token "
             "would travel along; set HESI_BASE_URL to the tenant's edition"
@@ -230,6 +217,6 @@ def _named(endpoint: Endpoint, failure: Failure, headers: httpx.Headers) -> EtlE
 
 def _host_of(location: str) -> str:
     try:
-        return httpx.URL(location).host or "another path of the same host"
-    except httpx.InvalidURL:
+        return urlsplit(location).hostname or "another path of the same host"
+    except ValueError:
         return "an unreadable address"

@@ -7,9 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from etl.errors import ConfigError, HostRefused
+
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,13 @@ def is_loopback(host: str) -> bool:
 
 def _checked(url: str, allowed_hosts: Collection[str]) -> Base:
     try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
+        if not url.isprintable():
+            raise LocationParseError("unprintable characters")
+        parts = parse_url(url)
+    except LocationParseError:
         raise HostRefused("expected an address like https://app.ekuaibao.com, found no address") from None
-    host = parts.host.rstrip(".")
-    if parts.scheme not in {"http", "https"} or not host or parts.userinfo or parts.query or parts.fragment:
+    host = (parts.host or "").strip("[]").rstrip(".")
+    if parts.scheme not in _PORTS or not host or parts.auth or parts.query or parts.fragment:
         raise HostRefused(
             f"expected an address like https://app.ekuaibao.com, found {parts.scheme or 'no scheme'} to "
             f"{host or 'no host'}, or one with a user, query or fragment"
@@ -84,4 +89,5 @@ def _checked(url: str, allowed_hosts: Collection[str]) -> Base:
         raise HostRefused(f"expected a host listed in HESI_ALLOWED_HOSTS, found {host}; nothing was sent there; add it only if it is yours")
     if parts.scheme == "http" and not is_loopback(host):
         raise HostRefused(f"expected https, found plain http to {host}; only this machine may be spoken to in clear")
-    return Base(url=str(parts).rstrip("/"), host=host)
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return Base(url=f"{parts.scheme}://{parts.host}{port}{parts.path or ''}".rstrip("/"), host=host)

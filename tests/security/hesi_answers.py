@@ -9,6 +9,7 @@ import httpx
 from etl.hesi import endpoints
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import Endpoint
+from tests.support.answers import Answers
 
 BASE = "https://app.ekuaibao.com"
 KEY, SECRET, TOKEN, REFRESH = "canary-app-key-3e1f", "canary/app+security=77c2", "ID_canary$9:corp%x", "canary-refresh-44d0"
@@ -44,7 +45,7 @@ class FakeHesi:
             allowed_hosts=ALLOWED,
             requests_per_second=0,
             max_retry_after_seconds=60,
-            transport=httpx.MockTransport(self),
+            transport=Answers(self),
             clock=lambda: 0.0,
             sleep=lambda _: None,
         )

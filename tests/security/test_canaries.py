@@ -20,6 +20,7 @@ from etl.hesi.endpoints import Endpoint
 from etl.redaction import redact
 from etl.store.ledger import Ledger
 from tests.security.hesi_answers import ENDPOINTS, KEY, REFRESH, SECRET, TOKEN, FakeHesi, call
+from tests.support.answers import Answers
 
 SECRETS = (SECRET, TOKEN, REFRESH)
 NEEDLES = {form for secret in SECRETS for form in (secret, quote(secret, safe=""), quote_plus(secret), secret.partition("$")[2] or secret)}
@@ -99,7 +100,7 @@ def test_no_failing_call_shows_a_secret_in_its_exception_or_its_log(endpoint: En
 def test_a_refused_sign_in_shows_neither_key_nor_secret(answer: Callable[[httpx.Request], httpx.Response]) -> None:
     hesi = FakeHesi(answer)
     with hesi.client() as client:
-        client._http._transport = httpx.MockTransport(answer)  # the fixture would sign in by itself
+        client._exchange._transport = Answers(answer)  # the fixture would sign in by itself
         with pytest.raises(EtlError) as told:
             call(client, next(endpoint for endpoint in ENDPOINTS if endpoint.name == "feeTypes"))
     assert found_in(seen(told.value)) == []

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from etl.hesi.client import HesiClient
+from tests.support.answers import Answers
 
 BASE = "https://app.ekuaibao.com"
 KEY, SECRET = "app-key-4711", "app-security-canary-0815"
@@ -123,7 +124,7 @@ def connect(hesi: FakeHesi, clock: Clock) -> Iterator[Callable[..., HesiClient]]
             "allowed_hosts": ("app.ekuaibao.com", "dd2.hosecloud.com", "127.0.0.1"),
             "requests_per_second": 0,
             "max_retry_after_seconds": 60,
-            "transport": httpx.MockTransport(hesi),
+            "transport": Answers(hesi),
             "clock": clock,
             "sleep": clock.sleep,
             "wall": clock,

@@ -402,6 +402,6 @@ def test_the_address_of_a_reply_shows_no_token(hesi: Any, client: Any) -> None:
     assert "accessToken" in str(hesi.requests[-1].url)
 
 
-def test_http_libraries_are_quiet_below_warning(client: Any) -> None:
-    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
-    assert not logging.getLogger("httpcore.http11").isEnabledFor(logging.DEBUG)
+def test_the_http_library_does_not_log_addresses(client: Any) -> None:
+    assert not logging.getLogger("urllib3.connection").isEnabledFor(logging.WARNING)
+    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)

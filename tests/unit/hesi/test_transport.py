@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import itertools
+import logging
 import re
 import socket
 import ssl
@@ -11,13 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from etl.errors import SourceUnavailable
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import FEE_TYPES
-from etl.hesi.transport import DeadlineTransport, tls_context
+from etl.hesi.transport import tls_context
 
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 TOKEN = b'{"value":{"accessToken":"wire-token-1","expireTime":99999999999999,"corporationId":""}}'
@@ -144,7 +145,7 @@ def test_a_connection_closed_half_way_is_a_transient_failure(serve: Serve) -> No
 def test_a_port_nobody_listens_on_is_a_transient_failure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with connect(f"http://127.0.0.1:{port}") as client, pytest.raises(SourceUnavailable, match="ConnectError"):
+    with connect(f"http://127.0.0.1:{port}") as client, pytest.raises(SourceUnavailable, match="NewConnectionError"):
         client.call(FEE_TYPES)
 
 
@@ -163,7 +164,50 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(serve: Serve, mon
         assert client.call(FEE_TYPES).body == b'{"items":[]}'
 
 
-def test_the_transport_works_without_a_deadline_too(serve: Serve) -> None:
-    url = serve(lambda peer, _: peer.sendall(HEADERS + b"Content-Length: 2\r\n\r\nok"))
-    with httpx.Client(transport=DeadlineTransport(), trust_env=False) as http:
-        assert http.get(url).text == "ok"
+def test_an_answer_may_come_packed_or_in_pieces(serve: Serve) -> None:
+    body = b'{"items":[]}'
+    packed = gzip.compress(body)
+    answers = iter([
+        HEADERS + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(packed), packed),
+        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n7\r\n%s\r\n0\r\n\r\n" % (body[:5], body[5:]),
+    ])  # fmt: skip
+    with connect(serve(lambda peer, _: peer.sendall(next(answers)))) as client:
+        assert [client.call(FEE_TYPES).body for _ in range(2)] == [body, body]
+
+
+def test_an_answer_without_length_ends_with_its_connection(serve: Serve) -> None:
+    def answer(peer: socket.socket, _: bytes) -> None:
+        peer.sendall(HEADERS + b'Connection: close\r\n\r\n{"items":[]}')
+        peer.shutdown(socket.SHUT_RDWR)
+
+    with connect(serve(answer)) as client:
+        assert client.call(FEE_TYPES).body == b'{"items":[]}'
+        assert client.call(FEE_TYPES).body == b'{"items":[]}'
+
+
+def test_a_packed_answer_that_is_broken_is_a_transient_failure(serve: Serve) -> None:
+    url = serve(lambda peer, _: peer.sendall(HEADERS + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"))
+    with connect(url) as client, pytest.raises(SourceUnavailable, match="DecodeError"):
+        client.call(FEE_TYPES)
+
+
+def test_headers_the_library_complains_about_put_no_token_into_a_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = serve(lambda peer, _: peer.sendall(HEADERS + b'no header at all\r\nContent-Length: 12\r\n\r\n{"items":[]}'))
+    with connect(url) as client, contextlib.suppress(SourceUnavailable):
+        client.call(FEE_TYPES)
+    assert "wire-token-1" not in caplog.text
+
+
+def test_a_server_that_hung_up_between_two_calls_is_asked_again_on_a_new_connection(serve: Serve) -> None:
+    peers = set()
+
+    def answer(peer: socket.socket, _: bytes) -> None:
+        peers.add(peer.getpeername())
+        peer.sendall(HEADERS + b'Content-Length: 12\r\n\r\n{"items":[]}')
+        peer.shutdown(socket.SHUT_RDWR)
+
+    with connect(serve(answer)) as client:
+        for _ in range(3):
+            assert client.call(FEE_TYPES).body == b'{"items":[]}'
+    assert len(peers) == 3
