@@ -157,7 +157,7 @@ def _head(seq: int, flow: Json) -> Head:
         code=form["code"],
         form_type=flow["formType"],
         state=flow["state"],
-        active=flow["active"],
+        active=flow.get("active", True),  # spoilt claims may lack it
         created=flow["createTime"],
         updated=flow["updateTime"],
         submitted=form.get("submitDate") or 0,

@@ -97,7 +97,8 @@ def _claims() -> Iterator[Case]:
         yield Case("source", "late commits", "older than the overlap", seed, partial(late, hours=60, full=True), compare=False)
     for seed in (1, 2):
         for name in mutations.SHAPES:
-            yield Case("source", "schema mutation of a claim", name, seed, partial(deformed, name=name))
+            # A claim without title posts like any other, and a title that comes later changes no voucher: its summary stays as it was.
+            yield Case("source", "schema mutation of a claim", name, seed, partial(deformed, name=name), compare=name != "title null")
         for name in mutations.BODIES:
             yield Case("source", "malformed JSON of a claim", name, seed, partial(malformed, name=name))
 
