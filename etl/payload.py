@@ -187,7 +187,6 @@ def flow_decoder(paths: tuple[str, ...]) -> FlowDecoder:
             ("active", bool, True),
             ("version", Version, None),
             ("updateTime", Instant, None),
-            ("ownerId", Text, None),
             ("ownerDefaultDepartment", Text, None),
             ("logs", list[Log] | None, None),
         ],

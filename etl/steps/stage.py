@@ -10,12 +10,11 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pandas as pd
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from etl.frames import (
     COMMITMENTS,
@@ -30,16 +29,12 @@ from etl.frames import (
     STAGED_WRITE_OFFS,
 )
 from etl.masking import mask_name
-from etl.money import MAX_MINOR, exponent
 from etl.payload import (
     FORM_FIELDS,
     LINE_FIELDS,
     SHARE_FIELDS,
-    DatePeriod,
     FlowDecoder,
-    Instant,
     InvoiceForm,
-    Money,
     content_name,
     custom_reader,
     flow_decoder,
@@ -47,15 +42,30 @@ from etl.payload import (
 )
 from etl.periods import NO_DUE_DATE_MS
 from etl.rejects import CATALOGUE, OWNER_NAMES
+from etl.steps.claim_values import (
+    NOT_DECODED,
+    Unreadable,
+    base_money,
+    count_of,
+    event_ms_of,
+    fee_ms,
+    foreign_money,
+    id_text,
+    last_trade_no,
+    optional_amount,
+    paid_attempts,
+    parse_amount,
+    plan_row,
+    rate_text,
+    returned_attempts,
+)
 
 DUE_STATES = frozenset({"paying", "PROCESSING", "paid", "archived"})
 SETTLED_STATES = frozenset({"paid", "archived"})
 NOT_DUE_STATES = frozenset({"draft", "pending", "approving", "rejected", "nullify", "sending", "receiving"})
 ENTRY_KIND = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT", "requisition": "REQUISITION"}
 _TOTAL_FIELD = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}
-_AMOUNT = re.compile(rb'"?\s*(-?)([0-9]{1,30})(?:\.([0-9]{1,30}))?\s*"?')
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped NUL, not an escaped backslash before u0000
-_NULL = b"null"
 
 
 @dataclass(frozen=True)
@@ -72,17 +82,6 @@ class StagedClaims:
     rejects: pd.DataFrame
 
 
-_NOT_DECODED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
-class _Unreadable(Exception):
-    """One claim cannot be staged: rule and reason become its reject."""
-
-    def __init__(self, rule: str, reason: str) -> None:
-        super().__init__(rule, reason)
-        self.rule, self.reason = rule, reason
-
-
 def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False) -> StagedClaims:
     """Staged frames of raw flows.
 
@@ -95,87 +94,6 @@ def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, chec
     for raw, raw_ref in items:
         rows.add(raw, raw_ref, check_repeated=check_repeated)
     return rows.frames()
-
-
-def parse_amount(raw: Any, currency: str, where: str) -> int:
-    """Minor units of a JSON amount, text or number; absent and null are 0 (section 6: all forms exact)."""
-    if raw is UNSET:
-        return 0
-    text = bytes(raw).strip(b'" ')
-    whole_part, dot, fraction_part = text.partition(b".")
-    size = len(fraction_part)
-    if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 == (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
-        return int(int(whole_part + fraction_part) * 10 ** (scale - size))  # nearly all amounts; the rest is judged below
-    match = _AMOUNT.fullmatch(raw)
-    if match is None:
-        text = bytes(raw)
-        if text == _NULL:
-            return 0
-        raise _Unreadable("MONEY_INVALID", f"{where}: expected plain decimal text like 1234.50, found {text[:40].decode('utf-8', 'replace')}")
-    sign, whole, fraction = match.groups()
-    scale = exponent(currency)
-    if fraction is None:
-        minor: int = int(whole) * 10**scale
-    elif len(fraction) <= scale:
-        minor = int(whole + fraction) * 10 ** (scale - len(fraction))
-    elif fraction[scale:].strip(b"0"):
-        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} has more than the {scale} decimals of {currency}")
-    else:
-        minor = int(whole + fraction[:scale])
-    if minor > MAX_MINOR:
-        raise _Unreadable("MONEY_INVALID", f"{where}: {bytes(raw)[:40].decode()} {currency} is beyond any claim this program posts")
-    return -minor if sign else minor
-
-
-def _money(money: Money | None, where: str, currency: str = "") -> tuple[int, str]:
-    """Base amount and base currency, which must be ``currency`` where that is given; (0, "") where the field is absent."""
-    if money is None:
-        return 0, ""
-    found = money.standardStrCode or ""
-    if len(found) != 3 or found != (currency or found):
-        raise _Unreadable("MONEY_INVALID", f"{where}: expected {currency or 'a currency code'} in standardStrCode, found {found!r}")
-    return parse_amount(money.standard, found, where), found
-
-
-def _foreign(money: Money, where: str) -> tuple[int, str, str]:
-    """Foreign amount, currency and rate; (0, "", "") in base currency."""
-    currency = money.foreignStrCode
-    if not currency or currency == money.standardStrCode or money.foreign is UNSET or bytes(money.foreign) == _NULL:
-        return 0, "", ""
-    if len(currency) != 3:
-        raise _Unreadable("MONEY_INVALID", f"{where}: expected a currency code in foreignStrCode, found {currency!r}")
-    rate = "" if money.rate is UNSET else bytes(money.rate).strip(b'" ').decode("utf-8", "replace")
-    return parse_amount(money.foreign, currency, where), currency, "" if rate == "null" else rate
-
-
-def _text(value: Any) -> str:
-    """A custom field as text: id, number or the ids of a list; empty when unset.
-
-    Several ids stay together, so that no look-up knows them: taking one of them, or none, would be a silent default.
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ",".join(_text(item) for item in value)
-    if isinstance(value, dict):
-        return _text(value.get("id") or value.get("dataLinkId"))
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def _rate_text(value: str | float | None) -> str:
-    """A tax rate as percent text: "6", 6, "6%" and 0.06 all mean 6."""
-    if value is None:
-        return ""
-    text = str(value).strip().removesuffix("%")
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return ""
-    if text.startswith("0.") and "%" not in str(value):
-        text = format(Decimal(text) * 100, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, list) else 0
 
 
 def _digest(value: object) -> str:
@@ -218,15 +136,15 @@ class _Rows:
         marks = self._marks()
         try:
             if check_repeated and (key := repeated_key(bytes(raw))) is not None:
-                raise _Unreadable("PAYLOAD_INVALID", f"the key {key!r} stands twice in the claim's JSON")
+                raise Unreadable("PAYLOAD_INVALID", f"the key {key!r} stands twice in the claim's JSON")
             try:
                 flow = self.decode(raw)
-            except _NOT_DECODED as error:
-                raise _Unreadable("PAYLOAD_INVALID", f"expected the documented claim JSON, found: {error}") from None
+            except NOT_DECODED as error:
+                raise Unreadable("PAYLOAD_INVALID", f"expected the documented claim JSON, found: {error}") from None
             if b"\\u0000" in bytes(raw) and _NUL.search(msgspec.json.encode(flow)):
-                raise _Unreadable("PAYLOAD_INVALID", "a text holds a NUL character, which no database takes")
+                raise Unreadable("PAYLOAD_INVALID", "a text holds a NUL character, which no database takes")
             self._add_flow(flow, raw_ref)
-        except _Unreadable as error:
+        except Unreadable as error:
             self._reset(marks)
             self._reject(raw, flow, raw_ref, error)
 
@@ -237,7 +155,7 @@ class _Rows:
         for rows, size in zip((self.claims, self.lines, self.shares, self.invoices, self.write_offs, self.payees), marks, strict=True):
             del rows[size:]
 
-    def _reject(self, raw: Raw, flow: Any, raw_ref: str, error: _Unreadable) -> None:
+    def _reject(self, raw: Raw, flow: Any, raw_ref: str, error: Unreadable) -> None:
         claim_id, code, form_type = _peek(raw) if flow is None else (flow.id, flow.form.code or "", flow.formType)
         owner = OWNER_NAMES[CATALOGUE[error.rule].owner][0]
         self.rejects.append(
@@ -269,13 +187,13 @@ class _Rows:
     def _add_flow(self, flow: Any, raw_ref: str) -> None:
         form_type, state = flow.formType, flow.state or ""
         if not flow.id:
-            raise _Unreadable("PAYLOAD_INVALID", "id is empty")
+            raise Unreadable("PAYLOAD_INVALID", "id is empty")
         if form_type not in ENTRY_KIND:
-            raise _Unreadable("PAYLOAD_INVALID", f"formType: expected one of {', '.join(ENTRY_KIND)}, found {form_type!r}")
+            raise Unreadable("PAYLOAD_INVALID", f"formType: expected one of {', '.join(ENTRY_KIND)}, found {form_type!r}")
         if state not in DUE_STATES and state not in NOT_DUE_STATES:
-            raise _Unreadable("STATE_UNKNOWN", f"expected a documented state, found {state!r}")
+            raise Unreadable("STATE_UNKNOWN", f"expected a documented state, found {state!r}")
         if flow.updateTime is None:
-            raise _Unreadable("CURSOR_MISSING", "updateTime is missing, so no run can tell whether this version is new")
+            raise Unreadable("CURSOR_MISSING", "updateTime is missing, so no run can tell whether this version is new")
         if form_type == "requisition":
             self._add_commitment(flow)
             return
@@ -287,10 +205,10 @@ class _Rows:
             self._append_claim(flow, raw_ref, due=False)
 
     def _add_commitment(self, flow: Any) -> None:
-        amount, currency = _money(flow.form.requisitionMoney, "form.requisitionMoney")
+        amount, currency = base_money(flow.form.requisitionMoney, "form.requisitionMoney")
         open_ = flow.active and flow.state in DUE_STATES
         self.commitments.append(
-            (flow.id, flow.form.code or "", flow.state, "", _text(flow.form.expenseDepartment), currency, amount if open_ else 0, flow.updateTime)
+            (flow.id, flow.form.code or "", flow.state, "", id_text(flow.form.expenseDepartment), currency, amount if open_ else 0, flow.updateTime)
         )
 
     def _append_claim(self, flow: Any, raw_ref: str, *, due: bool, **found: Any) -> None:
@@ -309,7 +227,7 @@ class _Rows:
                 get("event_ms", NO_INSTANT),
                 form.payDate or NO_INSTANT,
                 form.title or "",
-                form.submitterId or flow.ownerId or "",
+                form.submitterId or "",
                 form.paymentAccountId or "",
                 get("trade_no", ""),
                 get("currency", ""),
@@ -321,29 +239,31 @@ class _Rows:
                 get("originals", 0),
                 form.expenseLink or "",
                 form.repaymentDate if form.repaymentDate and form.repaymentDate != NO_DUE_DATE_MS else NO_INSTANT,
-                _text(form.expenseDepartment) or _text(form.loanDepartment) or flow.ownerDefaultDepartment or "",
+                id_text(form.expenseDepartment) or id_text(form.loanDepartment) or flow.ownerDefaultDepartment or "",
                 get("sha", ""),
                 raw_ref,
-                *(_text(getattr(form, key)) for key in self.form_fields),
+                *(id_text(getattr(form, key)) for key in self.form_fields),
             )
         )
 
     def _add_due(self, flow: Any, claim: int, raw_ref: str) -> None:
         form, form_type = flow.form, flow.formType
         if not form.code:
-            raise _Unreadable("PAYLOAD_INVALID", "form.code is missing, so nobody could find the voucher's claim")
+            raise Unreadable("PAYLOAD_INVALID", "form.code is missing, so nobody could find the voucher's claim")
+        if not form.submitterId:
+            raise Unreadable("PAYLOAD_INVALID", "form.submitterId is missing, so nobody can say whose claim it is; its creator may be somebody else")
         total_field = _TOTAL_FIELD[form_type]
-        total, currency = _money(getattr(form, total_field), f"form.{total_field}")
+        total, currency = base_money(getattr(form, total_field), f"form.{total_field}")
         if not currency:
-            raise _Unreadable("AMOUNT_IDENTITY", f"form.{total_field} is missing")
-        pay, pay_currency = _money(form.payMoney, "form.payMoney", currency)
+            raise Unreadable("AMOUNT_IDENTITY", f"form.{total_field} is missing")
+        pay, pay_currency = base_money(form.payMoney, "form.payMoney", currency)
         if not pay_currency:
             pay = total if form_type in {"loan", "payment"} else 0
-        written_off, _ = _money(form.writtenOffMoney, "form.writtenOffMoney", currency)
-        company_paid, _ = _money(form.companyRealPay, "form.companyRealPay", currency)
+        written_off, _ = base_money(form.writtenOffMoney, "form.writtenOffMoney", currency)
+        company_paid, _ = base_money(form.companyRealPay, "form.companyRealPay", currency)
         first_line, first_share, first_invoice = len(self.lines), len(self.shares), len(self.invoices)
-        originals = _count(form.attachments) + self._add_lines(form, claim)
-        trade_no = _trade_no(flow.logs)
+        originals = count_of(form.attachments) + self._add_lines(form, claim)
+        trade_no = last_trade_no(flow.logs)
         payees = self._add_payees(form, claim, pay, currency, flow.logs)
         write_offs = self._add_write_offs(form, claim, currency)
         # Everything the accrual depends on; the payment columns are left out, so that paying never changes it (rule 1).
@@ -351,7 +271,6 @@ class _Rows:
             form.code,
             form.title,
             form.submitterId,
-            flow.ownerId,
             total,
             currency,
             pay,
@@ -361,18 +280,18 @@ class _Rows:
             write_offs,
             originals,
             form.expenseLink,
-            _text(form.expenseDepartment),
-            _text(form.loanDepartment),
+            id_text(form.expenseDepartment),
+            id_text(form.loanDepartment),
             [row[1:] for row in self.lines[first_line:]],
             [(row[0] - first_line, *row[1:]) for row in self.shares[first_share:]],
             [(row[0] - first_line, *row[1:]) for row in self.invoices[first_invoice:]],
-            [_text(getattr(form, key)) for key in self.form_fields],
+            [id_text(getattr(form, key)) for key in self.form_fields],
         )
         self._append_claim(
             flow,
             raw_ref,
             due=True,
-            event_ms=_event_ms(flow),
+            event_ms=event_ms_of(flow),
             trade_no=trade_no,
             currency=currency,
             total=total,
@@ -390,9 +309,9 @@ class _Rows:
             where = f"form.details[{line_no}]"
             line = detail.feeTypeForm
             if line is None or line.amount is None:
-                raise _Unreadable("AMOUNT_IDENTITY", f"{where}.feeTypeForm.amount is missing")
-            amount, currency = _money(line.amount, f"{where}.amount")
-            foreign, foreign_currency, rate = _foreign(line.amount, f"{where}.amount.foreign")
+                raise Unreadable("AMOUNT_IDENTITY", f"{where}.feeTypeForm.amount is missing")
+            amount, currency = base_money(line.amount, f"{where}.amount")
+            foreign, foreign_currency, rate = foreign_money(line.amount, f"{where}.amount.foreign")
             links = line.linkDetailEntities or ()
             self.lines.append(
                 (
@@ -405,13 +324,13 @@ class _Rows:
                     foreign,
                     foreign_currency,
                     rate,
-                    _fee_ms(line, where),
+                    fee_ms(line, where),
                     next((link.expenseLink for link in links if link.expenseLink), ""),
-                    *(_text(getattr(line, key)) for key in self.line_fields),
+                    *(id_text(getattr(line, key)) for key in self.line_fields),
                 )
             )
             at = len(self.lines) - 1
-            originals += _count(line.attachments) + self._add_invoices(line, at, where, currency)
+            originals += count_of(line.attachments) + self._add_invoices(line, at, where, currency)
             if isinstance(line.apportions, list):
                 self._add_shares(line.apportions, at, where, currency)
         return originals
@@ -420,9 +339,9 @@ class _Rows:
         for share_no, apportion in enumerate(apportions):
             share = apportion.apportionForm
             if share is None or share.apportionMoney is None:
-                raise _Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}].apportionMoney is missing")
-            money, _ = _money(share.apportionMoney, f"{where}.apportions[{share_no}]", currency)
-            self.shares.append((line, share_no, share.apportionId or f"#{share_no}", money, *(_text(getattr(share, key)) for key in self.share_fields)))
+                raise Unreadable("APPORTION_SUM", f"{where}.apportions[{share_no}].apportionMoney is missing")
+            money, _ = base_money(share.apportionMoney, f"{where}.apportions[{share_no}]", currency)
+            self.shares.append((line, share_no, share.apportionId or f"#{share_no}", money, *(id_text(getattr(share, key)) for key in self.share_fields)))
 
     def _add_invoices(self, line: Any, at: int, where: str, currency: str) -> int:
         form = line.invoiceForm
@@ -434,36 +353,36 @@ class _Rows:
                     at,
                     number,
                     use.invoiceId or "",
-                    _optional(use.taxAmount, f"{place}.taxAmount", currency),
-                    _rate_text(use.taxRate),
-                    _optional(use.approveAmount, f"{place}.approveAmount", currency),
-                    _count(use.itemIds),
+                    optional_amount(use.taxAmount, f"{place}.taxAmount", currency),
+                    rate_text(use.taxRate),
+                    optional_amount(use.approveAmount, f"{place}.approveAmount", currency),
+                    count_of(use.itemIds),
                     " ".join(use.itemIds or ()),
                 )
             )
         if not uses and line.taxAmount is not None:  # tax on the detail itself, seen in newer tenants
-            self.invoices.append((at, 0, "", _optional(line.taxAmount, f"{where}.taxAmount", currency), _rate_text(line.taxRate), NO_AMOUNT, 0, ""))
-        return _count(form.attachments) if isinstance(form, InvoiceForm) else 0
+            self.invoices.append((at, 0, "", optional_amount(line.taxAmount, f"{where}.taxAmount", currency), rate_text(line.taxRate), NO_AMOUNT, 0, ""))
+        return count_of(form.attachments) if isinstance(form, InvoiceForm) else 0
 
     def _add_payees(self, form: Any, claim: int, pay: int, currency: str, logs: list[Any] | None) -> list[tuple[object, ...]]:
         """Adds one settlement per payPlan row, else one for the single payee (one per attempt once the bank sent money back).
 
         Returns what the payable depends on.
         """
-        plan = [_plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]", currency) for n, row in enumerate(form.payPlan or ())]
+        plan = [plan_row(row.dataLinkForm or {}, f"form.payPlan[{n}]", currency) for n, row in enumerate(form.payPlan or ())]
         planned = bool(plan)
         if not planned:
             money = form.payMoney or form.loanMoney
-            foreign = ("", 0, "", "") if money is None else ("", *_foreign(money, "form.payMoney.foreign"))
+            foreign = ("", 0, "", "") if money is None else ("", *foreign_money(money, "form.payMoney.foreign"))
             plan = [(form.payeeId or "", pay, *foreign[1:], NO_INSTANT, "")] if pay else []
         payable = [row[:5] for row in plan]
-        returned = _returned(logs)
+        returned = returned_attempts(logs)
         if returned and not planned:
-            plan = [(*row[:5], paid_ms, trade) for row in plan for trade, paid_ms in _paid(logs)]
+            plan = [(*row[:5], paid_ms, trade) for row in plan for trade, paid_ms in paid_attempts(logs)]
         dated = any(row[5] != NO_INSTANT for row in plan)
         for number, (payee, amount, foreign_minor, foreign_currency, rate, paid_ms, row_trade) in enumerate(plan, start=1):
             paid = paid_ms if dated else form.payDate or NO_INSTANT
-            trade = row_trade or ("" if len(plan) > 1 else _trade_no(logs))
+            trade = row_trade or ("" if len(plan) > 1 else last_trade_no(logs))
             content = (form.code, payee, amount, foreign_minor, foreign_currency, paid // 1000, form.paymentAccountId)
             self.payees.append(
                 (
@@ -492,84 +411,6 @@ class _Rows:
         return found
 
 
-def _optional(money: Money | None, where: str, currency: str) -> int:
-    if money is None or money.standard is UNSET or bytes(money.standard) == _NULL:
-        return NO_AMOUNT
-    if money.standardStrCode not in (None, "", currency):
-        raise _Unreadable("MONEY_INVALID", f"{where}: expected {currency} like the detail, found {money.standardStrCode!r}")
-    return parse_amount(money.standard, currency, where)
-
-
-def _plan_row(form: dict[str, Raw], where: str, currency: str) -> tuple[Any, ...]:
-    """Payee, amount, foreign amount, currency, rate, paid instant and bank number of a payPlan row; keys by their suffix."""
-    money: Money | None = None
-    payee, paid_ms, trade_no = "", NO_INSTANT, ""
-    try:
-        for key, value in form.items():
-            if key.endswith("支付金额"):
-                money = msgspec.json.decode(value, type=Money)
-            elif key.endswith("收款信息"):
-                payee = _text(msgspec.json.decode(value))
-            elif key.endswith(("支付时间", "支付日期")):
-                paid_ms = msgspec.json.decode(value, type=Instant) or NO_INSTANT
-            elif key.endswith("流水号"):
-                trade_no = msgspec.json.decode(value, type=str | None) or ""
-    except _NOT_DECODED as error:
-        raise _Unreadable("PAYLOAD_INVALID", f"{where}: {error}") from None
-    if money is None:
-        raise _Unreadable("PAYPLAN_SUM", f"{where}: the amount (…支付金额) is missing")
-    amount, _ = _money(money, where, currency)
-    return (payee, amount, *_foreign(money, where), paid_ms, trade_no)
-
-
-def _fee_ms(line: Any, where: str) -> int:
-    if isinstance(line.feeDate, int):
-        return line.feeDate
-    if line.feeDate:
-        raise _Unreadable("PAYLOAD_INVALID", f"{where}.feeDate: expected epoch milliseconds, found {line.feeDate[:40]!r}")
-    period = line.feeDatePeriod
-    return period.end or period.start or NO_INSTANT if isinstance(period, DatePeriod) else NO_INSTANT
-
-
-def _paid(logs: list[Any] | None) -> list[tuple[str, int]]:
-    """Bank batch and time of every payment in the log, in order."""
-    return [
-        (log.attributes.channelTradeNo, log.time)
-        for log in logs or ()
-        if log.action == "freeflow.pay" and log.time and log.attributes is not None and log.attributes.channelTradeNo and not log.attributes.failureReason
-    ]
-
-
-def _returned(logs: list[Any] | None) -> dict[str, int]:
-    """Bank batch -> when the bank sent it back: a later log entry of the same batch carries a failureReason (rule 26)."""
-    paid = dict(_paid(logs))
-    return {
-        log.attributes.channelTradeNo: log.time
-        for log in logs or ()
-        if log.attributes is not None and log.attributes.failureReason and log.time and log.time >= paid.get(log.attributes.channelTradeNo, log.time + 1)
-    }
-
-
-def _trade_no(logs: list[Any] | None) -> str:
-    for log in reversed(logs or ()):
-        if log.action == "freeflow.pay" and log.attributes is not None and log.attributes.channelTradeNo:
-            return str(log.attributes.channelTradeNo)
-    return ""
-
-
-def _event_ms(flow: Any) -> int:
-    """When the event of the form happened (accounting-rules 1, 2)."""
-    form = flow.form
-    if flow.formType == "receipt":
-        return form.receiptDate or form.payDate or form.flowEndTime or NO_INSTANT
-    if flow.formType in {"loan", "payment"}:
-        return form.payDate or NO_INSTANT
-    approved = form.timeToEnterPendingPayment or form.flowEndTime
-    if not approved:
-        approved = max((log.time for log in flow.logs or () if log.action == "freeflow.agree" and log.time), default=None)
-    return approved or NO_INSTANT
-
-
 class _Peek(msgspec.Struct):
     id: Any = None
     formType: Any = None
@@ -580,7 +421,7 @@ def _peek(raw: Raw) -> tuple[str, str, str]:
     """Id, code and form type as far as an unreadable claim tells them, for its reject row."""
     try:
         found = msgspec.json.decode(raw, type=_Peek)
-    except _NOT_DECODED:
+    except NOT_DECODED:
         found = _Peek()
     code = found.form.get("code") if isinstance(found.form, dict) else None
     names = [value.replace("\x00", "") if isinstance(value, str) else "" for value in (found.id, code, found.formType)]

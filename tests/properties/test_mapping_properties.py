@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.pipeline.transform import assert_conserved
-from etl.steps.map_fields import Known, MappedClaims
+from etl.steps.mapped import Known, MappedClaims
 from tests.cases.situation import shipped_mappings
 from tests.properties.random_claims import RandomClaim, batches
 from tests.support.claims import CORP, detail, expense, map_flows, reference, stage_flows

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from etl.money import MAX_MINOR, MoneyError, allocate, allocate_groups, exponent, half_up, tax_included, to_decimal, to_minor, to_text
-from etl.steps.stage import parse_amount
+from etl.steps.claim_values import parse_amount
 
 CURRENCIES = st.sampled_from(["CNY", "USD", "JPY", "KWD", "VND", "HKD"])
 MINOR = st.integers(-MAX_MINOR, MAX_MINOR)
