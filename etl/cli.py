@@ -49,6 +49,18 @@ def _accept(options: argparse.Namespace) -> int:
     return accept_command(options)
 
 
+def _accept_payment(options: argparse.Namespace) -> int:
+    from etl.commands.runs import accept_payment_command
+
+    return accept_payment_command(options)
+
+
+def _clear_number(options: argparse.Namespace) -> int:
+    from etl.commands.runs import clear_number_command
+
+    return clear_number_command(options)
+
+
 def _reconcile(options: argparse.Namespace) -> int:
     from etl.commands.runs import reconcile_command
 
@@ -108,6 +120,17 @@ def _parser() -> argparse.ArgumentParser:
         details="The listed version of each claim is taken.",
     )
     accept.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims of the drift list")
+    payment = verb(
+        "accept-payment",
+        _accept_payment,
+        does="post money that left to the suspense account, before its claim can be posted",
+        details="The refused claim stays listed; the run that posts it moves the money to the payable.",
+    )
+    payment.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims the run report lists as paid, not posted")
+    payment.add_argument("--by", default="", metavar="NAME", help="who accepts")
+    payment.add_argument("--reason", default="", metavar="TEXT", help="why it cannot wait")
+    clear = verb("clear-number", _clear_number, does="take the numbers of reversed vouchers out of Hesi", details="A number whose voucher stands is left.")
+    clear.add_argument("codes", metavar="CLAIM_CODE", nargs="+", help="claims whose voucher was reversed")
     verb("reconcile", _reconcile, does="tie out the vouchers against what became of every claim", details="Hesi is not asked and nothing is posted.")
     evidence = verb("evidence", _evidence, does="build the evidence pack of a month for each company", details="Nothing is posted or deleted.")
     evidence.add_argument("action", nargs="?", choices=("pack", "destruction-list"), default="pack", help="destruction-list names what is past its retention")

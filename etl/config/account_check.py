@@ -26,17 +26,12 @@ def account_uses(company: CompanyMapping) -> Iterator[AccountUse]:
             yield AccountUse(account, ("fee_types", i, "accounts", class_), fee)
     for i, bank in enumerate(company.bank_accounts):
         yield AccountUse(bank.account, ("bank_accounts", i, "account"))
-    yield AccountUse(company.payables.employee, ("payables", "employee"))
-    yield AccountUse(company.payables.supplier, ("payables", "supplier"))
+    for name in ("employee", "supplier", "other_individual", "overpaid_employee", "overpaid_supplier", "suspense"):
+        if account := getattr(company.payables, name):
+            yield AccountUse(account, ("payables", name))
     yield AccountUse(company.loans.employee, ("loans", "employee"))
     yield AccountUse(company.loans.supplier, ("loans", "supplier"))
     yield AccountUse(company.prepayment, ("prepayment",))
-    if company.payables.other_individual:
-        yield AccountUse(company.payables.other_individual, ("payables", "other_individual"))
-    if company.payables.overpaid_employee:
-        yield AccountUse(company.payables.overpaid_employee, ("payables", "overpaid_employee"))
-    if company.payables.overpaid_supplier:
-        yield AccountUse(company.payables.overpaid_supplier, ("payables", "overpaid_supplier"))
     if company.company_paid:
         yield AccountUse(company.company_paid.account, ("company_paid", "account"))
     if company.input_vat:
@@ -74,6 +69,23 @@ def check_accounts(company: Placed[CompanyMapping], chart: Placed[Chart]) -> Ite
             continue
         yield from _not_in_force(company, use, entries[use.account])
         yield from _impossible_dimensions(company, use, entries[use.account], declared)
+    yield from _unnamed_suspense(company, entries)
+
+
+def _unnamed_suspense(company: Placed[CompanyMapping], entries: Mapping[str, list[Account]]) -> Iterator[str]:
+    """A suspense account that is also a payable, or cannot say of everybody whose money waits there: it could never be cleared."""
+    payables = company.model.payables
+    place = ("payables", "suspense")
+    if payables.suspense is None:
+        return
+    if payables.suspense in {payables.employee, payables.supplier, payables.other_individual, payables.overpaid_employee, payables.overpaid_supplier}:
+        yield company.problem(place, f"expected an account of its own, found {payables.suspense!r}, which payables names for something else too")
+    parties = {payables.employee_dimension, payables.supplier_dimension}
+    for account in entries.get(payables.suspense, ()):
+        rules = {type_: account.dimensions.get(type_, "forbidden") for type_ in sorted(parties)}
+        if "forbidden" in rules.values() or (len(parties) > 1 and "required" in rules.values()):
+            found = ", ".join(f"{type_} {rule}" for type_, rule in rules.items())
+            yield company.problem(place, f"expected an account that takes {' and '.join(rules)} as optional, found {account.code!r} with {found}")
 
 
 def check_dimension_types(chart: Placed[Chart], users: list[Placed[CompanyMapping]]) -> Iterator[str]:

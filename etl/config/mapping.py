@@ -172,6 +172,10 @@ class Payables(Strict):
     supplier_dimension: Code = Field("supplier", description="dim_type that names the supplier who is owed or owes")
     overpaid_employee: Code | None = Field(None, description="Account of what an employee was paid too much, e.g. 1221.02; absent = stays on the payable")
     overpaid_supplier: Code | None = Field(None, description="Account of what a supplier was paid too much, e.g. 1123; absent = stays on the payable")
+    suspense: Code | None = Field(
+        None,
+        description="Account of payments `hesi-erp accept-payment` posts before their claim can be, e.g. 1221.98 待处理付款 (rule 3); absent = they only wait",
+    )
 
     def overpaid(self, dim_type: str) -> str | None:
         """Account of an overpayment to a counterparty of this dimension."""
@@ -246,6 +250,8 @@ class Summaries(Strict):
     restatement: str = Field("订正{date}{number}号凭证 {code}", description="Blue voucher that says the reversed one anew")
     correction: str = Field("更正{date}{number}号凭证 {code}", description="Blue voucher that corrects an earlier fiscal year")
     overpayment: str = Field("应收{payee}退款 {code}", description="Reclassification of what was paid too much")
+    payment_suspense: str = Field("付{payee} 待处理 {code}", description="Payment accepted to the suspense account")
+    suspense_cleared: str = Field("转销待处理付款 {payee} {code}", description="Payment moved from the suspense account to the payable")
     returned_payment: str = Field("银行退票 冲{date}{number}号凭证 {code}", description="Red payment voucher: the bank sent the money back")
     more: str = Field("等", description="Text of {more}: the claim has several fee types")
     offset: str = Field("冲借款", description="Text of {offset}: an advance is written off")

@@ -7,17 +7,16 @@ from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from etl.erp import fitness, lookup, schema
 from etl.erp.engine import open_engine, reading, writing
-from etl.erp.fence import new_fence, pass_fence
+from etl.erp.fence import new_fence, pass_fence, take_posting_lock
 from etl.erp.migrate import migrate
 from etl.erp.outbox import Outbox
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
 from etl.erp.posting import Posting
 from etl.erp.standing import ClaimsInHand
-from etl.errors import ControlTotalMismatch
 
 
 class DatabaseSink:
@@ -75,7 +74,7 @@ class DatabaseSink:
     def post(self, batch: PostingBatch) -> LoadReceipt:
         """Posts the batch in one transaction, under the posting lock, and proves it before the commit."""
         with writing(self.engine) as connection:
-            _take_posting_lock(connection)
+            take_posting_lock(connection)
             if batch.fence is not None:
                 pass_fence(connection, batch.fence)
             posting = Posting(connection, batch)
@@ -87,10 +86,3 @@ class DatabaseSink:
     def close(self) -> None:
         """Closes the connections."""
         self.engine.dispose()
-
-
-def _take_posting_lock(connection: Connection) -> None:
-    lock = schema.posting_lock
-    query = sa.select(lock.c.id).with_for_update().with_hint(lock, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
-    if connection.execute(query).scalar_one_or_none() is None:
-        raise ControlTotalMismatch("posting_lock: expected its one row, found none; insert the row (1) before posting again")

@@ -14,9 +14,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from etl.erp import schema
-from etl.errors import AnotherRunActive
+from etl.errors import AnotherRunActive, ControlTotalMismatch
 
 _TICK = timedelta(microseconds=1)
+
+
+def take_posting_lock(connection: Connection) -> None:
+    """Nothing, once no other transaction can post until this one ends.
+
+    Raises:
+        ControlTotalMismatch: the row that is locked is gone.
+    """
+    lock = schema.posting_lock
+    query = sa.select(lock.c.id).with_for_update().with_hint(lock, "WITH (UPDLOCK, HOLDLOCK)", "mssql")
+    if connection.execute(query).scalar_one_or_none() is None:
+        raise ControlTotalMismatch("posting_lock: expected its one row, found none; insert the row (1) before posting again")
 
 
 def new_fence(connection: Connection) -> datetime:

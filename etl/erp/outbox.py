@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,9 +14,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from etl.erp import arrow, schema
 from etl.erp.engine import reading, writing
+from etl.erp.fence import take_posting_lock
 from etl.erp.lookup import among
 
 Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
+Taken = Literal["cleared", "left"]
 ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
 FOREIGN = "FOREIGN_NUMBER: the claim carries another voucher number"
 ANSWER_LOST = "ANSWER_LOST: sent to Hesi, whose answer is not known; the claim is asked for its number before it is sent again"
@@ -163,6 +165,40 @@ class Outbox:
             return
         with writing(self._engine) as connection:
             _mark(connection, outcomes, at.astimezone(UTC).replace(tzinfo=None), run_id)
+
+    def take_back(self, claim_id: str, ask: Callable[[OutboxRow], tuple[Taken, str]]) -> tuple[OutboxRow | None, Taken, str]:
+        """Takes the number of a reversed accrual out of Hesi (accounting-rules 27), while nobody can post; repeating it changes nothing.
+
+        Args:
+            claim_id: of a claim whose number was sent, or was to be sent.
+            ask: takes the row's number out of Hesi and says what became of it; it is not called while a voucher stands.
+
+        Returns:
+            The row, what became of its number, and why. A number that is gone from Hesi has no row any more.
+        """
+        table, state, voucher = schema.writeback_outbox, schema.claim_state, schema.voucher
+        mine = table.c.source_system == schema.SOURCE_SYSTEM, table.c.claim_id == claim_id
+        stands = sa.select(sa.literal(1)).where(
+            voucher.c.source_system == schema.SOURCE_SYSTEM,
+            voucher.c.claim_id == claim_id,
+            voucher.c.entry_kind == "EXPENSE",
+            voucher.c.status == "POSTED",
+            voucher.c.reverses_revision.is_(None),
+        )
+        with writing(self._engine) as connection:
+            take_posting_lock(connection)
+            found = connection.execute(sa.select(*(table.c[name] for name in OutboxRow.__dataclass_fields__)).where(*mine)).one_or_none()
+            if found is None:
+                return None, "left", "no voucher of this claim has a number"
+            row = OutboxRow(*found)
+            if connection.execute(stands).first() is not None:
+                return row, "left", "its voucher stands"
+            taken, reason = ask(row)
+            if taken == "cleared":
+                connection.execute(forget(claim_id))
+                numbered = state.c.source_system == schema.SOURCE_SYSTEM, state.c.claim_id == claim_id
+                connection.execute(state.update().where(*numbered).values(hesi_voucher_no=""))
+            return row, taken, reason
 
 
 def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime, run_id: str) -> None:

@@ -47,6 +47,7 @@ class PostingBatch:
         chunks: read one by one inside the transaction, so a batch of any size needs the memory of one chunk.
         watermarks: stream -> epoch milliseconds up to which everything is finished; never moves back.
         number_template: how Hesi gets a number: voucher_word, voucher_no, company_code, fiscal_period.
+        suspense: claims whose payments may be posted before their accrual, because finance accepted them to a suspense account.
         fence: from :meth:`VoucherSink.fence`, taken before anything was read; None posts without one.
         audit_head: signed head of the audit log that announced the batch, ``audit_seq`` its entry; stored with the batch.
     """
@@ -64,6 +65,7 @@ class PostingBatch:
     audit_seq: int | None = None
     audit_head: str | None = None
     fence: datetime | None = None
+    suspense: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, order=True)

@@ -62,7 +62,7 @@ class Posting:
         repeated = states.member(ready, standing, states.ENTRY)
         self._already_posted += int(repeated.sum())
         new = ready[~repeated]
-        _accruals_come_first(new, posted)
+        _accruals_come_first(new[~new["claim_id"].isin(self._batch.suspense)], posted)
         self._undo(undone)
         known = outbox.withdrawn(known, undone)
         if len(new) or len(revisions):

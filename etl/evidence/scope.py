@@ -22,8 +22,8 @@ from etl.store.raw import RawStore
 Row = dict[str, Any]
 _PAGE = 5_000
 # Entries that carry claims of one company; all others are about runs and rules and shown to everybody.
-COMPANY_KINDS = frozenset({"decisions", "posted"})
-_SMALL = frozenset({"run_started", "run_ended", "configuration", "gap", "gap_acknowledged", "repair", "log_opened", "posting_abandoned"})
+COMPANY_KINDS = frozenset({"decisions", "posted", "payment_accepted"})
+_SMALL = frozenset({"run_started", "run_ended", "configuration", "gap", "gap_acknowledged", "repair", "log_opened", "posting_abandoned", "payment_accepted"})
 
 
 @dataclass

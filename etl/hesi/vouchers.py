@@ -87,6 +87,15 @@ def carried_number(client: HesiClient, flow_id: str) -> str | None:
     return None if found is None else msgspec.json.decode(found.reply.body, type=_Detail).value.form.voucher_no or ""
 
 
+def clear_number(client: HesiClient, flow_id: str, *, created_at_ms: int) -> WriteBackResult:
+    """Takes the number a claim carries away again: what an empty number means to Hesi. Never called where a number may still come.
+
+    Raises:
+        TransientError: Hesi gave no usable answer; :func:`carried_number` tells what became of it.
+    """
+    return WriteBackResult(flow_id, *_send(client, [VoucherNumber(flow_id, "", created_at_ms)]))
+
+
 def named_ids(text: str) -> list[str]:
     """The claim ids inside the brackets of a refusal.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -52,6 +52,7 @@ class Identity(msgspec.Struct, frozen=True):
     mapping_sha256: str
     suites_sha256: str
     revise: bool = True  # reverse and restate posted accruals whose claim changed; False = propose only
+    suspense: tuple[str, ...] = ()  # claims whose payments finance accepted to the suspense account
 
 
 @dataclass
@@ -212,18 +213,31 @@ def open_client(settings: Settings) -> HesiClient:
     )
 
 
-def begin(settings: Settings, *, kind: Kind, started_by: str, full: bool = False, now: datetime | None = None, accept_revisions: bool = False) -> Run:
+def begin(
+    settings: Settings,
+    *,
+    kind: Kind,
+    started_by: str,
+    full: bool = False,
+    now: datetime | None = None,
+    accept_revisions: bool = False,
+    suspense: Iterable[str] = (),
+) -> Run:
     """A new run: settings, mappings and suites are proved before anything is read.
+
+    ``accept_revisions`` takes changes of posted claims also where they are only proposed; payments of the claims ``suspense``
+    names are posted before their accrual.
 
     Raises:
         ConfigError: lists everything wrong with settings, mappings or suites.
         StorageUnavailable: the home takes no file.
     """
     with on_disk(settings.home):
-        return _begin(settings, kind, started_by, full=full, moment=now or datetime.now(UTC), accept_revisions=accept_revisions)
+        revise = settings.reversals == "auto" or accept_revisions
+        return _begin(settings, kind, started_by, full=full, moment=now or datetime.now(UTC), revise=revise, suspense=tuple(suspense))
 
 
-def _begin(settings: Settings, kind: Kind, started_by: str, *, full: bool, moment: datetime, accept_revisions: bool) -> Run:
+def _begin(settings: Settings, kind: Kind, started_by: str, *, full: bool, moment: datetime, revise: bool, suspense: tuple[str, ...]) -> Run:
     settings.require("erp_url", *(() if kind == "reconcile" else ("app_key", "app_security")))
     open_engine(settings.erp_url.get_secret_value()).dispose()  # an unsupported database is a wrong setting, found before anything starts
     mappings, suites = load_mappings(settings.mappings), load_suites(settings.expectations)
@@ -250,7 +264,8 @@ def _begin(settings: Settings, kind: Kind, started_by: str, *, full: bool, momen
         now_ms - settings.lag_seconds * 1000,
         mappings.sha256,
         suites.sha256,
-        settings.reversals == "auto" or accept_revisions,
+        revise,
+        suspense,
     )
     run = Run(settings, identity)
     run.__dict__["ledger"] = ledger

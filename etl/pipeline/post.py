@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,7 +20,7 @@ from etl.pipeline.audit import Decided, recorded_posting
 from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
 from etl.pipeline.sent import SentSums
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 
 _NOT_POSTED = {"entries", "rejects", "findings", "budget_lines"}
 
@@ -58,6 +57,7 @@ def load(run: Run) -> Posted:
                 expectations_sha256=run.identity.suites_sha256,
                 package_version=__version__,
                 fence=extracted.fence,
+                suspense=frozenset(run.identity.suspense),
                 audit_seq=head.seq if head else None,
                 audit_head=head.text if head else None,
             )
@@ -103,11 +103,15 @@ def _chunks(run: Run, sums: SentSums) -> Iterator[PostingChunk]:
 
 def _decided(run: Run) -> Iterator[Decided]:
     for chunk in run.work.chunks("map_fields"):
-        yield *decided_chunk(run, chunk), run.work.read_frame("stage", chunk, "known")
+        entries, rejects, _ = decided_chunk(run, chunk)
+        yield entries, rejects, run.work.read_frame("stage", chunk, "known")
 
 
-def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Entries and rejects of one chunk with budget and validation applied: refused entries are not ready, their payments wait."""
+def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame, set[str]]:
+    """Entries and rejects of one chunk with budget and validation applied, and the claims whose accrual these refused.
+
+    Refused entries are not ready, and their payments wait.
+    """
     rejects = [run.work.read_frame("map_fields", chunk, "rejects")]
     entries = run.work.read_frame("map_fields", chunk, "entries")
     disposition = entries["disposition"].to_numpy().copy()
@@ -122,23 +126,29 @@ def decided_chunk(run: Run, chunk: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     accrued = entries.loc[accrual & np.isin(disposition, ["ready", "unchanged", "drift", "corrected"]), "claim_id"]
     early = payment & (entries["form_type"] == "expense").to_numpy() & (disposition == "ready")
     disposition[early & ~isin(entries["claim_id"], accrued)] = "waiting"
-    stays = _paid_and_refused(run, chunk, entries, disposition)
+    late = set(entries.loc[accrual & (entries["disposition"] == "ready").to_numpy() & np.isin(disposition, ["rejected", "held"]), "claim_id"])
+    stays = late & _accrued_and_paid(run, chunk) if late else late
     if stays:
         disposition[accrual & entries["claim_id"].isin(stays).to_numpy()] = "drift"
     filled = [frame for frame in rejects if len(frame)]
     refused_once = pd.concat(filled, ignore_index=True).drop_duplicates(["claim_id", "entry_kind"]) if filled else REJECTS.empty()
     waits_again = refused_once["claim_id"].isin(stays) & (refused_once["entry_kind"] == "EXPENSE")
-    return entries.assign(disposition=disposition), refused_once.assign(disposition=refused_once["disposition"].mask(waits_again, "held"))
+    rejected = refused_once.assign(disposition=refused_once["disposition"].mask(waits_again, "held"))
+    return entries.assign(disposition=disposition), rejected, late
 
 
 def accepted_chunk(run: Run, chunk: int) -> PostingChunk:
-    """One chunk as it is posted: refused entries have lost their vouchers, and a claim whose change waits its revisions."""
-    entries, rejects = decided_chunk(run, chunk)
+    """One chunk as it is posted: refused entries have lost their vouchers, and a claim whose change waits its revisions.
+
+    A reclassification counts on the accrual beside it, so it is dropped together with that.
+    """
+    entries, rejects, late = decided_chunk(run, chunk)
     frames = {name: run.work.read_frame("map_fields", chunk, name) for name in MappedClaims.__dataclass_fields__ if name not in _NOT_POSTED}
     vouchers = frames["vouchers"]
     revisions = vouchers[~np.isin(vouchers["entry_no"], entries["entry_no"])]
     waits = entries.loc[(entries["entry_kind"] == "EXPENSE") & (entries["disposition"] == "drift"), "claim_id"]
-    moved = revisions.loc[~isin(revisions["claim_id"], waits), "entry_no"]
+    baseless = (revisions["entry_kind"] == "RECLASS") & revisions["claim_id"].isin(late)
+    moved = revisions.loc[~isin(revisions["claim_id"], waits) & ~baseless.to_numpy(), "entry_no"]
     keep = np.concatenate([entries.loc[entries["disposition"] == "ready", "entry_no"], moved])
     return PostingChunk(
         entries=entries,
@@ -153,13 +163,9 @@ def _kept(frame: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
     return frame if found.all() else frame[found].reset_index(drop=True)
 
 
-def _paid_and_refused(run: Run, chunk: int, entries: pd.DataFrame, disposition: npt.NDArray[Any]) -> set[str]:
-    """Claims whose new version budget or validation refused after money had left: the posted accrual stays (rule 3)."""
-    before = entries["disposition"].to_numpy()
-    refused = entries.loc[(entries["entry_kind"] == "EXPENSE").to_numpy() & (before == "ready") & np.isin(disposition, ["rejected", "held"]), "claim_id"]
-    if refused.empty:
-        return set()
+def _accrued_and_paid(run: Run, chunk: int) -> set[str]:
+    """Claims with a posted accrual and a posted payment: where their new version is refused, the posted accrual stays (rule 3)."""
     known = run.work.read_frame("stage", chunk, "known")
     posted = known[known["state"] == "posted"]
     accrued, paid = (set(posted.loc[posted["entry_kind"] == kind, "claim_id"]) for kind in ("EXPENSE", "PAYMENT"))
-    return set(refused) & accrued & paid
+    return accrued & paid

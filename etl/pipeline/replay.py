@@ -14,8 +14,6 @@ from functools import partial
 
 from etl.config.settings import Settings
 from etl.erp.database import DatabaseSink
-from etl.erp.engine import reading
-from etl.erp.totals import drift_refs
 from etl.errors import ConfigError
 from etl.payload import UNREADABLE
 from etl.pipeline.context import Run, begin
@@ -61,43 +59,6 @@ def _open_claims(run: Run, codes: Sequence[str]) -> dict[str, str]:
         entries = entries[entries["claim_code"].isin(codes) | entries["claim_id"].isin(codes)]
     named = entries[~entries["claim_id"].str.startswith(UNREADABLE)]  # Hesi can be asked for an id only
     return dict(zip(named["claim_id"], named["form_type"], strict=True))
-
-
-def accept_once(
-    settings: Settings, codes: Sequence[str], *, started_by: str = "cli", now: datetime | None = None, progress: Callable[[str], None] = lambda step: None
-) -> Outcome:
-    """The listed changes of these claims, reversed and posted anew: what ``HESI_ERP_REVERSALS=propose`` left to a person.
-
-    The very versions that were listed are decided, from their raw pages, so that nobody accepts what he has not seen.
-
-    Raises:
-        ConfigError: settings, mappings or suites are wrong, or a claim is not on the drift list; no run was started.
-    """
-    settings.require("erp_url")
-    sink = DatabaseSink.open(settings.erp_url.get_secret_value())
-    try:
-        with reading(sink.engine) as connection:
-            listed = drift_refs(connection)
-    finally:
-        sink.close()
-    refs = sorted({ref for code, claim_id, ref in listed if code in codes or claim_id in codes})
-    unknown = [code for code in codes if code not in {name for row in listed for name in row[:2]}]
-    if unknown or not codes:
-        raise ConfigError(f"expected claims of the drift list, found {', '.join(unknown) or 'none'}; the run report lists the {len(listed)} changed ones")
-    run = begin(settings, kind="replay", started_by=started_by, now=now, accept_revisions=True)
-    return drive(run, {**STEPS, "extract": partial(extract_listed, refs=refs)}, progress=progress)
-
-
-def extract_listed(run: Run, refs: Sequence[str]) -> Extracted:
-    """What ``extract`` leaves, for stored versions alone; watermarks do not move."""
-    with run.step("extract") as facts:
-        fence = run.sink.fence()
-        store_pages(run, [])
-        read_lists(run)
-        extracted = Extracted({}, list(refs), {}, len(refs), fence)
-        run.work.write_value("extracted", extracted)
-        facts.rows_in = facts.rows_out = len(refs)
-    return extracted
 
 
 def replay_steps(codes: Sequence[str] = ()) -> Steps:

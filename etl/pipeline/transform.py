@@ -21,8 +21,10 @@ from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
 from etl.pipeline.memory import give_back
 from etl.reference import Invoice, Payee, Reference
-from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, custom_paths, map_fields
-from etl.steps.revise import PostedVoucher, continue_revisions, revise
+from etl.steps.map_fields import company_rules, custom_paths, map_fields
+from etl.steps.mapped import Known, MappedClaims, MappingContext
+from etl.steps.revise import continue_revisions, revise
+from etl.steps.revision_work import PostedVoucher
 from etl.steps.stage import StagedClaims, stage
 from etl.store.quarantine import Quarantine
 
@@ -175,7 +177,7 @@ def map_chunks(run: Run) -> Counted:
             look_ups = run.work.read_value(f"look_ups-{chunk:05d}", LookUps)
             lists = replace(reference, payees={**reference.payees, **look_ups.payees}, loan_owners=look_ups.loan_owners, invoices=look_ups.invoices)
             known = known_entries(run.work.read_frame("stage", chunk, "known"))
-            context = MappingContext(run.mappings, lists, known, run.identity.run_day, start_ms, run.identity.revise)
+            context = MappingContext(run.mappings, lists, known, run.identity.run_day, start_ms, run.identity.revise, frozenset(run.identity.suspense))
             mapped = map_fields(staged, context, first_entry_no=next_entry)
             assert_conserved(staged, mapped, chunk)
             mapped = _revised(run, mapped, context, next_entry + len(mapped.entries))
@@ -198,10 +200,14 @@ def _revised(run: Run, mapped: MappedClaims, context: MappingContext, next_entry
     if touched.empty:
         return mapped
     last = run.read(last_revisions, sorted(set(touched["claim_id"])))
-    # What posts again or is paid after a revision may leave a reclassification or a correction behind.
-    revised = {key[0] for key, revision in last.items() if revision > 0 or key[1] in {"CORRECTION", "RECLASS"}}
-    moved = revised | set(touched.loc[touched["disposition"] != "ready", "claim_id"])
-    if context.revise and moved:
+    # What was paid before its accrual may wait on the suspense account: no change, so nobody needs to accept it.
+    accrued = entries.loc[(entries["disposition"] == "ready") & (entries["entry_kind"] == "EXPENSE"), "claim_id"]
+    moved = {key[0] for key in last if key[1] == "PAYMENT"}.intersection(accrued)
+    if context.revise:
+        # What posts again or is paid after a revision may leave a reclassification or a correction behind.
+        moved |= {key[0] for key, revision in last.items() if revision > 0 or key[1] in {"CORRECTION", "RECLASS"}}
+        moved |= set(touched.loc[touched["disposition"] != "ready", "claim_id"])
+    if moved:
         posted = [PostedVoucher(header, lines) for header, lines in run.read(live_vouchers, sorted(moved))]
         mapped = revise(mapped, posted, last, {rules.mapping.company.code: rules for rules in company_rules(context)}, next_entry=next_entry)
     return continue_revisions(mapped, last)

@@ -7,7 +7,7 @@ known values in the reason, so that whoever reads it can repair the mapping (acc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, cached_property
 from typing import Any, TypeVar
@@ -229,6 +229,11 @@ class CompanyRules:
         if rules.other_individual:
             return Counterparty(rules.other_individual, False, payee.id, payee.name), None
         return None, ("PAYEE_TREATMENT", f"payee {payee_id} is a person without staffId; map payables.other_individual in {self.place} or correct the payee")
+
+    def suspense(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
+        """Debit account and counterparty of a payment whose claim cannot be posted yet (rule 3)."""
+        found, problem = self.payable(payee_id, claimant_id, day)
+        return (None if found is None else replace(found, account=self.mapping.payables.suspense or "")), problem
 
     def advance(self, payee_id: str, claimant_id: str, day: int) -> tuple[Counterparty | None, Problem | None]:
         """Debit account and counterparty of a loan (rule 5)."""

@@ -7,16 +7,16 @@ Pure. Nothing posted is ever edited: red vouchers undo, blue ones say anew, both
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from itertools import count
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_LINES, VOUCHERS, day_of, records
+from etl.frames import day_of, records
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import CompanyRules
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 from etl.steps.revision_lines import (
     BookedVouchers,
     Line,
@@ -24,30 +24,16 @@ from etl.steps.revision_lines import (
     amounts_moved,
     blank_line,
     difference,
-    lines_by_entry,
     negated,
+    on_account,
     owed,
     same_lines,
     through_prior_year,
 )
+from etl.steps.revision_work import STANDS, PostedVoucher, RevisionKey, RevisionWork
 from etl.steps.summaries import summary
 
 NONE_REVERSED = -1
-RevisionKey: TypeAlias = tuple[str, str, str, int]  # claim, kind, company, part
-_STANDS = ("ready", "corrected", "unchanged", "drift")  # dispositions of an accrual that is in the ledger after this run
-
-
-@dataclass(frozen=True)
-class PostedVoucher:
-    """A live voucher of the ledger, read back: header and lines as frame rows, dimensions inside the lines."""
-
-    header: Mapping[str, Any]  # VOUCHERS columns and voucher_no
-    lines: tuple[Line, ...]  # VOUCHER_LINES columns and dims: {dim_type: (code, name)}
-
-    @property
-    def company(self) -> str:
-        """Company whose book it stands in."""
-        return str(self.header["company_code"])
 
 
 def revise(
@@ -70,7 +56,7 @@ def revise(
     by_claim: dict[str, list[PostedVoucher]] = {}
     for voucher in posted:
         by_claim.setdefault(voucher.header["claim_id"], []).append(voucher)
-    work = _Work(mapped, by_claim, dict(last_revisions), rules, BookedVouchers(next_entry))
+    work = RevisionWork(mapped, by_claim, dict(last_revisions), rules, BookedVouchers(next_entry))
     entries = mapped.entries[mapped.entries["claim_id"].isin(list(by_claim)) & mapped.entries["disposition"].isin(["drift", "returned", "ready"])]
     for claim, rows in entries.groupby("claim_id", sort=False):
         _Claim(work, str(claim), records(rows)).revise()
@@ -87,83 +73,10 @@ def continue_revisions(mapped: MappedClaims, last: Mapping[RevisionKey, int]) ->
     return replace(mapped, vouchers=vouchers.assign(revision=pd.Series(revisions, dtype="int64", index=vouchers.index)))
 
 
-class _Work:
-    """The revisions of one chunk: what is known of it, and what is added and changed."""
-
-    def __init__(
-        self,
-        mapped: MappedClaims,
-        by_claim: dict[str, list[PostedVoucher]],
-        last: dict[RevisionKey, int],
-        rules: Mapping[str, CompanyRules],
-        booked: BookedVouchers,
-    ) -> None:
-        self.mapped, self.by_claim, self.last, self.rules, self.booked = mapped, by_claim, last, rules, booked
-        self.headers = {row["entry_no"]: row for row in records(mapped.vouchers[mapped.vouchers["claim_id"].isin(list(by_claim))])}
-        self.drifting = set(mapped.entries.loc[mapped.entries["disposition"] == "drift", "entry_no"])
-        self.new_lines = lines_by_entry(mapped, self.drifting | set(self.headers))
-        self.rejected = {(row["claim_id"], row["entry_kind"]): row for row in records(mapped.rejects)}
-        self.dispositions: dict[int, str] = {}
-        self.blue: dict[int, dict[str, Any]] = {}  # entry -> header changes of its new voucher
-        self.dropped: set[int] = set()
-        self.led: dict[int, int] = {}  # entry -> its voucher that leads the posted one to the new version
-        self.held_rejects: set[tuple[str, str]] = set()
-
-    def next_revision(self, claim: str, kind: str, company: str, part: int) -> int:
-        key = (claim, kind, company, part)
-        self.last[key] = self.last.get(key, -1) + 1
-        return self.last[key]
-
-    def finish(self) -> MappedClaims:
-        """The frames with new vouchers, changed headers and dispositions; blue vouchers come after their red ones."""
-        mapped, booked = self.mapped, self.booked
-        renumber = {}
-        for entry_no in self.blue:
-            renumber[entry_no] = booked.next_entry
-            booked.next_entry += 1
-        numbers, before = mapped.entries["entry_no"].tolist(), mapped.entries["disposition"]
-        entries = mapped.entries.assign(disposition=[self.dispositions.get(number, what) for number, what in zip(numbers, before, strict=True)])
-        entries["disposition"] = entries["disposition"].astype("str")
-        entries = _settled(entries)
-        vouchers = [self._header(row) for row in records(mapped.vouchers) if self._kept(row["entry_no"])]
-        rejects = mapped.rejects.copy()
-        held = [key in self.held_rejects for key in zip(rejects["claim_id"], rejects["entry_kind"], strict=True)]
-        rejects.loc[held, "disposition"] = "held"
-        changed = {
-            "entries": _renumbered(entries, renumber),
-            "vouchers": _renumbered(VOUCHERS.from_rows([tuple(row[name] for name in VOUCHERS.columns) for row in [*vouchers, *booked.vouchers]]), renumber),
-            "rejects": rejects,
-        }
-        extra = {
-            "voucher_lines": (VOUCHER_LINES, booked.lines),
-            "line_dimensions": (LINE_DIMENSIONS, booked.dims),
-            "line_sources": (LINE_SOURCES, booked.sources),
-        }
-        for name, (spec, added_rows) in extra.items():
-            kept = self._own(getattr(mapped, name))
-            added = spec.from_rows([tuple(row[column] for column in spec.columns) for row in added_rows])
-            changed[name] = _renumbered(pd.concat([kept, added], ignore_index=True) if added_rows else kept, renumber)
-        changed["budget_lines"] = _renumbered(self._own(mapped.budget_lines), renumber)
-        led = mapped.voucher_invoices[mapped.voucher_invoices["entry_no"].isin(list(self.led))]
-        invoices = pd.concat([self._own(mapped.voucher_invoices), _renumbered(led, self.led)], ignore_index=True)
-        changed["voucher_invoices"] = _renumbered(invoices, renumber)
-        return replace(mapped, **changed)
-
-    def _header(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {**row, **self.blue.get(row["entry_no"], {})}
-
-    def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[np.array([self._kept(number) for number in frame["entry_no"].tolist()], dtype=bool)]
-
-    def _kept(self, entry_no: int) -> bool:
-        """Whether an entry's own voucher is posted: not where only the difference is, or where the change waits."""
-        return entry_no not in self.dropped and not (entry_no in self.drifting and entry_no not in self.blue)
-
-
 class _Claim:
     """The revisions of one claim: returned money first, then the accrual, then what is paid beyond it."""
 
-    def __init__(self, work: _Work, claim: str, entries: list[dict[str, Any]]) -> None:
+    def __init__(self, work: RevisionWork, claim: str, entries: list[dict[str, Any]]) -> None:
         self.work, self.claim, self.entries = work, claim, entries
         self.posted = work.by_claim[claim]
         self.returned: list[PostedVoucher] = []
@@ -185,7 +98,7 @@ class _Claim:
         accrual = next((entry for entry in self.entries if entry["entry_kind"] == "EXPENSE"), None)
         if accrual is not None:
             self._revise_accrual(accrual)
-        stands = accrual is None or self.work.dispositions.get(accrual["entry_no"], accrual["disposition"]) in _STANDS
+        stands = accrual is None or self.work.dispositions.get(accrual["entry_no"], accrual["disposition"]) in STANDS
         ready = [entry for entry in self.entries if stands and entry["entry_kind"] == "PAYMENT" and entry["disposition"] == "ready"]
         paid_now = [entry for entry in ready if entry["entry_no"] in self.work.new_lines]
         self.days += [entry["event_day"] for entry in paid_now]
@@ -308,18 +221,54 @@ class _Claim:
             self.work.booked.add(header, lines, reverses=NONE_REVERSED, rule="correction")
         return bool(lines)
 
+    def _clear_suspense(self, company: str) -> tuple[list[Line], set[int]]:
+        """What was accepted to suspense pays the payable as soon as the accrual stands (rule 3).
+
+        Returns the lines of the vouchers that move it there, and their part numbers.
+        """
+        rules = self.work.rules[company]
+        account, accrued = rules.mapping.payables.suspense or "", self.accrued.get(company, [])
+        paid = [voucher for voucher in self.payments() if voucher.company == company]
+        reclassified = [voucher for voucher in self.live("RECLASS") if voucher.company == company]
+        cleared = [voucher for voucher in reclassified if _clears(voucher, rules)]
+        waiting = on_account(account, (line for voucher in paid for line in voucher.lines), rules)
+        moved = on_account(account, (line for voucher in cleared for line in voucher.lines), rules)
+        if not accrued or all(waiting.get(party, 0) == -moved.get(party, 0) for party in waiting.keys() | moved.keys()):
+            return [line for voucher in cleared for line in voucher.lines], {voucher.header["part_no"] for voucher in cleared}
+        day = _day(rules, max(self.days), *paid, *cleared)
+        for voucher in cleared:
+            self._reverse(voucher, rules, day)
+        if not waiting:
+            return [], set()
+        part = next(number for number in count(1) if all(voucher.header["part_no"] != number for voucher in reclassified if voucher not in cleared))
+        return self._move_to_payable(rules, day, part, waiting=waiting, origin=paid[0]), {part}
+
+    def _move_to_payable(self, rules: CompanyRules, day: int, part: int, *, waiting: Mapping[tuple[str, str, str], int], origin: PostedVoucher) -> list[Line]:
+        payables, style = rules.mapping.payables, rules.mapping.voucher
+        owing = {party[1:3]: party[0] for party in owed(self.accrued[rules.mapping.company.code], rules)}
+        lines: list[Line] = []
+        for (dim_type, code, name), amount in sorted(waiting.items()):
+            usual = payables.employee if dim_type == payables.employee_dimension else payables.supplier
+            line = {**blank_line(rules), "dims": {dim_type: (code, name)}}
+            lines.append({**line, "account_code": owing.get((dim_type, code), usual), "debit_minor": amount})
+            lines.append({**line, "account_code": payables.suspense, "credit_minor": amount})
+        text = summary(style, style.summaries.suspense_cleared, payee=next(iter(sorted(waiting)))[2], code=origin.header["claim_code"])
+        self._book_reclass(origin, rules, day, part, text=text, lines=lines)
+        return lines
+
     def _reclassify(self, company: str, paid_now: list[dict[str, Any]]) -> None:
         """What was paid beyond the payable is a claim on the payee (rule 26); an earlier reclassification that no longer fits is reversed.
 
         The reversal is red in any year: it moves a balance between two payables and no profit of an earlier year.
         """
         rules = self.work.rules[company]
-        lines = [*self.accrued.get(company, []), *(line for voucher in self.payments() if voucher.company == company for line in voucher.lines)]
+        cleared, taken = self._clear_suspense(company)
+        lines = [*self.accrued.get(company, []), *(line for voucher in self.payments() if voucher.company == company for line in voucher.lines), *cleared]
         lines += [line for entry in paid_now if entry["company_code"] == company for line in self.work.new_lines[entry["entry_no"]]]
         beyond = {party: -net for party, net in owed(lines, rules).items() if net < 0 and rules.mapping.payables.overpaid(party[1])}
-        day, taken = max(self.days), set()
+        day = max(self.days)
         for voucher in self.live("RECLASS"):
-            if voucher.company != company:
+            if voucher.company != company or _clears(voucher, rules):
                 continue
             standing = {party: net for party, net in owed(voucher.lines, rules).items() if net}
             if standing.items() <= beyond.items():
@@ -336,6 +285,12 @@ class _Claim:
         company, style = rules.mapping.company.code, rules.mapping.voucher
         origin = next(voucher for voucher in (*self.payments(), *self.posted) if voucher.company == company)
         base = {**blank_line(rules), "dims": {dim_type: (code, name)}}
+        overpaid = rules.mapping.payables.overpaid(dim_type)
+        lines = [{**base, "account_code": overpaid, "debit_minor": amount}, {**base, "account_code": account, "credit_minor": amount}]
+        text = summary(style, style.summaries.overpayment, payee=name, code=origin.header["claim_code"])
+        self._book_reclass(origin, rules, day, part, text=text, lines=lines)
+
+    def _book_reclass(self, origin: PostedVoucher, rules: CompanyRules, day: int, part: int, *, text: str, lines: list[Line]) -> None:
         header = {
             **origin.header,
             **_period(day),
@@ -343,11 +298,9 @@ class _Claim:
             "part_no": part,
             "attachment_count": 0,
             "original_day": day,
-            "summary": summary(style, style.summaries.overpayment, payee=name, code=origin.header["claim_code"]),
-            "revision": self.work.next_revision(self.claim, "RECLASS", company, part),
+            "summary": text,
+            "revision": self.work.next_revision(self.claim, "RECLASS", rules.mapping.company.code, part),
         }
-        overpaid = rules.mapping.payables.overpaid(dim_type)
-        lines = [{**base, "account_code": overpaid, "debit_minor": amount}, {**base, "account_code": account, "credit_minor": amount}]
         self.work.booked.add(header, lines, reverses=NONE_REVERSED, rule=f"{rules.place}:payables")
 
     def _return_payment(self, entry: dict[str, Any]) -> None:
@@ -362,18 +315,9 @@ class _Claim:
             self.work.dispositions[entry["entry_no"]] = "reversed"
 
 
-def _settled(entries: pd.DataFrame) -> pd.DataFrame:
-    """Payments wait again where their accrual was taken back; what is reversed has no amount left."""
-    kind, what = entries["entry_kind"], entries["disposition"]
-    taken_back = entries.loc[(kind == "EXPENSE") & ~what.isin(_STANDS), "claim_id"]
-    waits = (kind == "PAYMENT") & (entries["form_type"] == "expense") & (what == "ready") & entries["claim_id"].isin(taken_back)
-    return entries.assign(disposition=what.mask(waits, "waiting"), amount_minor=entries["amount_minor"].mask(what == "reversed", 0))
-
-
-def _renumbered(frame: pd.DataFrame, numbers: Mapping[int, int]) -> pd.DataFrame:
-    if not numbers:
-        return frame.reset_index(drop=True)
-    return frame.assign(entry_no=[numbers.get(number, number) for number in frame["entry_no"].tolist()]).reset_index(drop=True)
+def _clears(voucher: PostedVoucher, rules: CompanyRules) -> bool:
+    """Whether a reclassification moved money from suspense to a payable, and not beyond one to a receivable."""
+    return any(net < 0 for net in owed(voucher.lines, rules).values())
 
 
 def _quote(voucher: PostedVoucher) -> dict[str, str]:

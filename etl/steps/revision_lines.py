@@ -12,7 +12,7 @@ from typing import Any
 from etl.config.mapping import CompanyMapping
 from etl.frames import NO_DAY, VOUCHER_LINES, day_of, records
 from etl.steps.lookups import CompanyRules, in_force
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 
 Line = dict[str, Any]
 Party = tuple[str, str, str, str]  # account, dimension, code, name
@@ -94,6 +94,17 @@ def owed(lines: Iterable[Line], rules: CompanyRules) -> dict[Party, int]:
                 party = (line["account_code"], dim_type, code, name)
                 found[party] = found.get(party, 0) + line["credit_minor"] - line["debit_minor"]
     return found
+
+
+def on_account(account: str, lines: Iterable[Line], rules: CompanyRules) -> dict[tuple[str, str, str], int]:
+    """Debits less credits of one account by the dimension, code and name of the counterparty; nothing that is zero."""
+    payables = rules.mapping.payables
+    found: dict[tuple[str, str, str], int] = {}
+    for line in lines:
+        for dim_type, (code, name) in line["dims"].items() if line["account_code"] == account else ():
+            if dim_type in (payables.employee_dimension, payables.supplier_dimension):
+                found[dim_type, code, name] = found.get((dim_type, code, name), 0) + line["debit_minor"] - line["credit_minor"]
+    return {party: net for party, net in found.items() if net}
 
 
 def amounts_moved(before: Iterable[Line], after: Iterable[Line]) -> list[Line] | None:

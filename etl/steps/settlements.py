@@ -14,7 +14,7 @@ import pandas as pd
 from etl.frames import NO_INSTANT
 from etl.money import to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
-from etl.steps.accruals import book_write_offs, claim_dimensions, counterparty_dimensions
+from etl.steps.credits import book_write_offs, claim_dimensions, counterparty_dimensions
 from etl.steps.failures import Failures
 from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook, split_answers
 from etl.steps.lookups import CompanyRules, Counterparty, look_up
@@ -24,25 +24,35 @@ Array = npt.NDArray[Any]
 
 
 def book_settlements(
-    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, foreign_claims: Array
+    book: LineBook,
+    entries: pd.DataFrame,
+    rows: Array,
+    staged: StagedClaims,
+    rules: CompanyRules,
+    failures: Failures,
+    foreign_claims: Array,
+    *,
+    suspended: Array,
 ) -> Array:
     """Books payment and loan entries: debit what was owed or advanced, credit the bank. Returns the payee of each row.
 
     Args:
         rows: row numbers of PAYMENT and LOAN entries; ``payee`` = row of ``staged.payees``.
         foreign_claims: True for rows of ``staged.claims`` whose payable is in a foreign currency.
+        suspended: True for entries whose payment goes to the suspense account: nothing is owed yet.
     """
     payees = staged.payees.iloc[entries["payee"].to_numpy()[rows]]
     claims = entries["claim"].to_numpy()[rows]
     days = entries["rule_day"].to_numpy()[rows]
     forms = staged.claims["form_type"].to_numpy()[claims]
+    finders = np.where(suspended[rows], "suspense", forms).astype(object)
     submitters = staged.claims["submitter_id"].to_numpy()[claims]
 
-    def party(form_type: str, payee_id: str, claimant: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
-        finder = {"loan": rules.advance, "payment": rules.prepayment}.get(form_type, rules.payable)
+    def party(what: str, payee_id: str, claimant: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
+        finder = {"loan": rules.advance, "payment": rules.prepayment, "suspense": rules.suspense}.get(what, rules.payable)
         return finder(payee_id, claimant, day)
 
-    parties, problems = split_answers(look_up(party, forms, payees["payee_id"], submitters, days))
+    parties, problems = split_answers(look_up(party, finders, payees["payee_id"], submitters, days))
     failures.add_where(rows, problems)
     _hold_foreign(rows, claims, parties, payees, foreign_claims, failures)
     amounts = payees["amount_minor"].to_numpy()

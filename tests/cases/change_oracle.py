@@ -20,7 +20,7 @@ from tests.support.ledger import SmallLedger
 
 Voucher = Mapping[str, Any]
 Nets = dict[tuple[Any, ...], Decimal]
-VAT, RECEIVABLE = "2221.", "1221.02"
+VAT, RECEIVABLE, SUSPENSE = "2221.", "1221.02", "1221.98"
 _KEY = ("claim_id", "entry_kind", "company_code", "part_no")
 
 
@@ -90,22 +90,22 @@ def standing(vouchers: Iterable[Voucher]) -> list[Voucher]:
 
 
 def assert_nets_to_source(vouchers: Sequence[Voucher], before: Sequence[Voucher], step: Step, ledger: SmallLedger) -> None:
-    """The accrual is what a fresh ledger would post, or untouched where the change waits; overpayments are receivable, the rest payable."""
+    """The accrual is what a fresh ledger would post, or untouched where the change waits; overpayments are receivable, the rest payable.
+
+    What was paid to suspense has gone from there once an accrual stands, and stays away.
+    """
     ours = nets(vouchers, "EXPENSE", "CORRECTION")
     accrued = ours if _waits(ledger) else nets(fresh(step), "EXPENSE")
     assert ours == (nets(before, "EXPENSE", "CORRECTION") if _waits(ledger) else accrued)
-    paid = nets(vouchers, "PAYMENT")
-    moved = {(row["company_code"], tuple(row["dims"])) for row in _employee_payables(accrued, paid)}
-    for company, party in moved:
+    paid, reclassified = nets(vouchers, "PAYMENT"), nets(vouchers, "RECLASS")
+    for company, party in {(key[0], key[2]) for found in (accrued, paid) for key in found if key[1] in {"2241.01", SUSPENSE}}:
         due = sum(-net for key, net in accrued.items() if key[:3] == (company, "2241.01", party))
-        money = sum(net for key, net in paid.items() if key[:3] == (company, "2241.01", party))
+        suspended, cleared = paid.get((company, SUSPENSE, party, "CNY"), Decimal(0)), -reclassified.get((company, SUSPENSE, party, "CNY"), Decimal(0))
+        assert cleared == suspended or (cleared == 0 and not accrued)
+        money = cleared + sum(net for key, net in paid.items() if key[:3] == (company, "2241.01", party))
         beyond = max(money - due, Decimal(0))
-        assert nets(vouchers, "RECLASS").get((company, RECEIVABLE, party, "CNY"), Decimal(0)) == beyond
-        assert nets(vouchers, "RECLASS").get((company, "2241.01", party, "CNY"), Decimal(0)) == -beyond
-
-
-def _employee_payables(*all_nets: Nets) -> list[dict[str, Any]]:
-    return [{"company_code": key[0], "dims": key[2]} for found in all_nets for key in found if key[1] == "2241.01"]
+        assert reclassified.get((company, RECEIVABLE, party, "CNY"), Decimal(0)) == beyond
+        assert reclassified.get((company, "2241.01", party, "CNY"), Decimal(0)) == cleared - beyond
 
 
 def _waits(ledger: SmallLedger) -> bool:

@@ -6,7 +6,8 @@
 - ``claim``: the first version, in the words of :mod:`tests.cases.situation`; ``invoices`` and ``mapping`` likewise.
 - ``steps``: one run each. ``day``: when it runs. ``change``: laid over the claim (``deleted: true`` removes it in Hesi; ``logs``: what the bank
   said, each ``paid`` or ``returned``, a day and a trade number). ``updated``: when Hesi changed it, default the day.
-  ``closed``: months closed from then on. ``mapping``: changes of the mapping from then on.
+  ``closed``: months closed from then on. ``mapping``: changes of the mapping from then on. ``accept_payment: true``: finance takes
+  what was paid to the suspense account in this run.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Step:
     flow: dict[str, Any]
     mappings: Mappings
     lists: Reference
+    accept_payment: bool
 
 
 def read_steps(folder: Path) -> Words:
@@ -59,7 +61,8 @@ def steps_of(words: Words) -> Iterator[Step]:
             closed = [{"period": period, "closed_on": step["day"]} for period in step["closed"]]
             mapping = _together(mapping, {"C01": {"periods": {"closed": closed}}})
         mapping = _together(mapping, step.get("mapping", {}))
-        yield Step(step["day"], _flow(claim, updated), _mappings(json.dumps(mapping, sort_keys=True), books), lists_of(words))
+        mappings = _mappings(json.dumps(mapping, sort_keys=True), books)
+        yield Step(step["day"], _flow(claim, updated), mappings, lists_of(words), step.get("accept_payment") == "true")
 
 
 def _together(first: Any, second: Any) -> Any:

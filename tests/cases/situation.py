@@ -26,7 +26,7 @@ import yaml
 from etl.config.mapping import Chart, CompanyMapping, Mappings, VatRules
 from etl.money import to_minor
 from etl.reference import Department, Invoice, ListItem, Payee, Reference
-from etl.steps.map_fields import Known, MappedClaims
+from etl.steps.mapped import Known, MappedClaims
 from tests.support.claims import CORP, demo_mappings, detail, expense, flow, invoice, map_flows, money, ms, reference, share
 
 TOTALS = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}

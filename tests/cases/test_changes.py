@@ -40,7 +40,7 @@ def ledger(empty_ledger: Path, tmp_path: Path) -> Iterator[SmallLedger]:
 def test_the_ledger_nets_to_a_claim_however_it_changed(name: str, ledger: SmallLedger, golden: Callable[[Path, str], None]) -> None:
     states, step_of_run, before = [], {}, []
     for number, step in enumerate(steps_of(read_steps(FOLDER / name)), start=1):
-        ledger.run([step.flow], day=step.day, lists=step.lists, mappings=step.mappings)
+        ledger.run([step.flow], day=step.day, lists=step.lists, mappings=step.mappings, accept_payment=step.accept_payment)
         step_of_run[ledger.runs] = number
         vouchers, rows = ledger.vouchers(), everything(ledger)
         assert_sound(vouchers, ledger)

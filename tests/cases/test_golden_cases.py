@@ -15,7 +15,7 @@ from etl.config.mapping import Mappings
 from etl.frames import day_of
 from etl.money import to_minor, to_text
 from etl.reference import Invoice, Payee
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 from tests.support.claims import CORP, demo_mappings, detail, expense, flow, invoice, map_flows, money, ms, reference, share
 
 FOLDER = Path(__file__).parent / "golden"

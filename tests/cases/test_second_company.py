@@ -15,7 +15,7 @@ from etl.config.settings import PROJECT
 from etl.config.suites import load_suites
 from etl.frames import day_number
 from etl.pipeline.transform import assert_conserved
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 from etl.steps.posting_rules import posting_rules
 from etl.steps.validate import validate
 from etl.steps.validation_frames import slim_entries, slim_lines

@@ -9,7 +9,7 @@ from typing import Any
 
 from etl.frames import day_of
 from etl.money import to_text
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 
 SHORT = {"department": "dept", "project": "proj", "employee": "emp", "supplier": "sup"}
 

@@ -127,6 +127,16 @@ def test_a_payment_without_its_accrual_is_refused(target: Target) -> None:
     assert target.rows("voucher") == []
 
 
+def test_a_payment_finance_accepted_to_suspense_needs_no_accrual(target: Target) -> None:
+    chunk = Chunk()
+    chunk.entry("c1", disposition="unchanged")
+    chunk.voucher("c1", entry_kind="PAYMENT")
+    chunk.voucher("c2", entry_kind="PAYMENT")
+    with pytest.raises(BatchRefused, match="payment of claim B-c2"):
+        target.sink.post(batch(chunk.build(), suspense=frozenset({"c1"})))
+    assert target.sink.post(batch(chunk.build(), suspense=frozenset({"c1", "c2"}))).vouchers == 2
+
+
 def test_a_payment_follows_an_accrual_of_an_earlier_batch(target: Target) -> None:
     target.sink.post(batch(one("C1")))
     chunk = Chunk()

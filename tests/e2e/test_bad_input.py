@@ -14,7 +14,8 @@ from etl.errors import PayloadChanged
 from etl.payload import may_repeat_keys, page_items, repeated_key
 from etl.pipeline.transform import assert_conserved
 from etl.rejects import CATALOGUE
-from etl.steps.map_fields import MappedClaims, MappingContext, custom_paths, map_fields
+from etl.steps.map_fields import custom_paths, map_fields
+from etl.steps.mapped import MappedClaims, MappingContext
 from etl.steps.reconcile import source_amounts
 from etl.steps.stage import StagedClaims, stage
 from tests.cases.situation import shipped_mappings

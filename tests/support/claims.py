@@ -16,7 +16,8 @@ from etl.config.load import load_mappings
 from etl.config.mapping import Mappings
 from etl.config.settings import PROJECT
 from etl.reference import Department, Invoice, ListItem, Payee, Reference
-from etl.steps.map_fields import MappedClaims, MappingContext, custom_paths, map_fields
+from etl.steps.map_fields import custom_paths, map_fields
+from etl.steps.mapped import MappedClaims, MappingContext
 from etl.steps.stage import StagedClaims, stage
 
 SHANGHAI = timezone(timedelta(hours=8))

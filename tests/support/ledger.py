@@ -19,8 +19,10 @@ from etl.erp.port import PostingBatch, PostingChunk
 from etl.erp.posted import last_revisions, live_vouchers
 from etl.pipeline.transform import known_entries
 from etl.reference import Reference
-from etl.steps.map_fields import MappedClaims, MappingContext, company_rules, map_fields
-from etl.steps.revise import PostedVoucher, continue_revisions, revise
+from etl.steps.map_fields import company_rules, map_fields
+from etl.steps.mapped import MappedClaims, MappingContext
+from etl.steps.revise import continue_revisions, revise
+from etl.steps.revision_work import PostedVoucher
 from tests.support.claims import demo_mappings, reference, stage_flows
 
 
@@ -36,14 +38,22 @@ class SmallLedger:
         self.sink.close()
 
     def run(
-        self, flows: Sequence[Mapping[str, Any]], *, day: str, lists: Reference | None = None, mappings: Mappings | None = None, propose: bool = False
+        self,
+        flows: Sequence[Mapping[str, Any]],
+        *,
+        day: str,
+        lists: Reference | None = None,
+        mappings: Mappings | None = None,
+        propose: bool = False,
+        accept_payment: bool = False,
     ) -> MappedClaims:
-        """Posts what these flows give rise to and returns the decided frames."""
+        """Posts what these flows give rise to and returns the decided frames; ``accept_payment``: also payments whose accrual is refused."""
         self.runs += 1
         mappings = mappings or self.mappings
         staged = stage_flows(flows, mappings)
         known = known_entries(self.sink.known_states([*staged.claims["claim_id"], *staged.rejects["claim_id"]]))
-        context = MappingContext(mappings, lists or reference(), known, date.fromisoformat(day), revise=not propose)
+        suspense = frozenset(staged.claims["claim_id"]) if accept_payment else frozenset()
+        context = MappingContext(mappings, lists or reference(), known, date.fromisoformat(day), revise=not propose, suspense=suspense)
         mapped = map_fields(staged, context)
         ids = sorted(set(mapped.entries["claim_id"]))
         with reading(self.sink.engine) as connection:
@@ -56,7 +66,7 @@ class SmallLedger:
         frames = {field.name: getattr(mapped, field.name) for field in fields(MappedClaims) if field.name in names}
         chunk = PostingChunk(**frames, commitments=staged.commitments)
         at = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-        self.sink.post(PostingBatch(f"batch-{self.runs}", f"run-{self.runs}", at, date.fromisoformat(day), [chunk]))
+        self.sink.post(PostingBatch(f"batch-{self.runs}", f"run-{self.runs}", at, date.fromisoformat(day), [chunk], suspense=suspense))
         return mapped
 
     def renumber(self, number: int, **key: Any) -> None:

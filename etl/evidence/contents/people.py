@@ -41,6 +41,8 @@ def _acts(scope: Scope) -> Iterator[list[Any]]:
             yield [entry.seq, body["at"], "rules first used", f"run {body['run_id']}", f"{body['what']} {body['version']}"]
         elif entry.kind == "gap_acknowledged":
             yield [entry.seq, body["at"], "gap accepted", body["by"], f"gap at log seq {body['gap_seq']}: {body['reason']}"]
+        elif entry.kind == "payment_accepted" and body["company"] == scope.company:
+            yield [entry.seq, body["at"], "payment accepted to suspense", body["by"], f"claim {body['claim_code']}: {body['reason']}"]
 
 
 def _approvals(scope: Scope, counts: dict[str, int]) -> Iterator[list[Any]]:

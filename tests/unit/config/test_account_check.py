@@ -30,6 +30,7 @@ def test_an_account_that_is_not_in_the_chart_is_told_with_the_nearest(mappings: 
         ('account: "2221"', 'account: "9"', "input_vat.account"),
         ('supplier: "2002"}', 'supplier: "2002", overpaid_employee: "9"}', "payables.overpaid_employee"),
         ('supplier: "2002"}', 'supplier: "2002", overpaid_supplier: "9"}', "payables.overpaid_supplier"),
+        ('supplier: "2002"}', 'supplier: "2002", suspense: "9"}', "payables.suspense"),
         ('account: "2221"', 'account: "2221"\n  transfer_out: "9"', "input_vat.transfer_out"),
         ("chart: main", 'chart: main\nprior_year: [{account: "9", material_from_minor: 1}]', "prior_year[0].account"),
         ("chart: main", 'chart: main\ncompany_paid: {account: "9"}', "company_paid.account"),
@@ -40,6 +41,25 @@ def test_an_account_that_is_not_in_the_chart_is_told_with_the_nearest(mappings: 
 def test_every_place_that_names_an_account_is_checked(mappings: MappingFolder, old: str, new: str, place: str) -> None:
     mappings.replace(COMPANY, old, new)
     assert mappings.problems() == [f"{mappings.where(COMPANY, chr(34) + '9' + chr(34))}: {place}: expected an account of chart main, found '9'"]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "found"),
+    [
+        ("{employee: optional}", "employee optional, supplier forbidden"),
+        ("{employee: required, supplier: optional}", "employee required, supplier optional"),
+    ],
+)
+def test_a_suspense_account_must_be_able_to_name_everybody_whose_money_waits(mappings: MappingFolder, dimensions: str, found: str) -> None:
+    mappings.replace(CHART, '{code: "1001", name: Bank}', f'{{code: "1001", name: Bank}}\n  - {{code: "1298", name: Suspense, dimensions: {dimensions}}}')
+    mappings.replace(COMPANY, 'supplier: "2002"}', 'supplier: "2002", suspense: "1298"}')
+    (text,) = mappings.problems()
+    assert text.endswith(f"payables.suspense: expected an account that takes employee and supplier as optional, found '1298' with {found}")
+
+
+def test_a_suspense_account_is_an_account_of_its_own(mappings: MappingFolder) -> None:
+    mappings.replace(COMPANY, 'supplier: "2002"}', 'supplier: "2002", suspense: "2002"}')
+    assert "expected an account of its own, found '2002', which payables names for something else too" in mappings.problems()[0]
 
 
 def test_an_account_closed_before_its_fee_type_starts_is_not_in_force(mappings: MappingFolder) -> None:

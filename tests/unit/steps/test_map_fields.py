@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from etl.frames import NO_DAY, SPECS, day_of
-from etl.steps.map_fields import Known, MappedClaims, MappingContext, map_fields
+from etl.steps.map_fields import map_fields
+from etl.steps.mapped import Known, MappedClaims, MappingContext
 from tests.cases.situation import shipped_mappings
 from tests.support.claims import detail, expense, invoice, map_flows, money, ms, reference, share, stage_flows
 

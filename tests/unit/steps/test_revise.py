@@ -10,9 +10,11 @@ import pytest
 from etl.config.mapping import CompanyMapping, Mappings
 from etl.frames import NO_DAY, day_number, day_of
 from etl.steps.lookups import CompanyRules
-from etl.steps.map_fields import Known, MappedClaims, MappingContext, company_rules, map_fields
-from etl.steps.revise import PostedVoucher, revise
+from etl.steps.map_fields import company_rules, map_fields
+from etl.steps.mapped import Known, MappedClaims, MappingContext
+from etl.steps.revise import revise
 from etl.steps.revision_lines import Line, amounts_moved, difference, owed, same_lines, through_prior_year
+from etl.steps.revision_work import PostedVoucher
 from tests.support.claims import demo_mappings, detail, expense, ms, reference, stage_flows
 
 VAT, OUT = "2221.01.01", "2221.01.05"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl.reference import Payee
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 from tests.cases.situation import lists_of, mappings_of
 from tests.support.claims import CORP, detail, expense, flow, map_flows, money, ms, reference, share
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl.steps.map_fields import MappedClaims
+from etl.steps.mapped import MappedClaims
 from tests.support.claims import detail, expense, invoice, map_flows, money, reference, share
 
 
