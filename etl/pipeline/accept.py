@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -46,12 +47,8 @@ def accept_once(
         ConfigError: settings, mappings or suites are wrong, or a claim is not on the drift list; no run was started.
     """
     settings.require("erp_url")
-    sink = DatabaseSink.open(settings.erp_url.get_secret_value())
-    try:
-        with reading(sink.engine) as connection:
-            listed = drift_refs(connection)
-    finally:
-        sink.close()
+    with closing(DatabaseSink.open(settings.erp_url.get_secret_value())) as sink, reading(sink.engine) as connection:
+        listed = drift_refs(connection)
     refs = sorted({ref for code, claim_id, ref in listed if code in codes or claim_id in codes})
     unknown = [code for code in codes if code not in {name for row in listed for name in row[:2]}]
     if unknown or not codes:
@@ -105,11 +102,8 @@ def accept_payments_once(
 
 def _waiting_payments(settings: Settings) -> pd.DataFrame:
     settings.require("erp_url")
-    sink = DatabaseSink.open(settings.erp_url.get_secret_value())
-    try:
+    with closing(DatabaseSink.open(settings.erp_url.get_secret_value())) as sink:
         entries = sink.open_entries()
-    finally:
-        sink.close()
     return entries[(entries["entry_kind"] == "PAYMENT") & (entries["state"] == "waiting")]
 
 

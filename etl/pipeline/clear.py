@@ -7,6 +7,7 @@ voucher stands no more is taken away; Hesi is asked before, so a try whose answe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 
@@ -51,13 +52,9 @@ def _numbered(settings: Settings, codes: Sequence[str]) -> dict[str, str]:
     """Claim id -> code of the claims asked for."""
     settings.require("erp_url")
     table = schema.writeback_outbox
-    sink = DatabaseSink.open(settings.erp_url.get_secret_value())
-    try:
-        with reading(sink.engine) as connection:
-            named = sa.or_(table.c.claim_code.in_(codes), table.c.claim_id.in_(codes))
-            found = {row.claim_id: row.claim_code for row in connection.execute(sa.select(table.c.claim_id, table.c.claim_code).where(named))}
-    finally:
-        sink.close()
+    named = sa.or_(table.c.claim_code.in_(codes), table.c.claim_id.in_(codes))
+    with closing(DatabaseSink.open(settings.erp_url.get_secret_value())) as sink, reading(sink.engine) as connection:
+        found = {row.claim_id: row.claim_code for row in connection.execute(sa.select(table.c.claim_id, table.c.claim_code).where(named))}
     unknown = [code for code in codes if code not in {*found, *found.values()}]
     if unknown:
         raise ConfigError(f"expected claims with a number in Hesi or on its way there, found {', '.join(unknown)}; `hesi-erp explain CLAIM_CODE` tells more")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 
@@ -81,11 +82,8 @@ def replay_once(
 
 def _refuse_unknown(settings: Settings, codes: Sequence[str]) -> None:
     settings.require("erp_url")
-    sink = DatabaseSink.open(settings.erp_url.get_secret_value())
-    try:
+    with closing(DatabaseSink.open(settings.erp_url.get_secret_value())) as sink:
         entries = sink.open_entries()
-    finally:
-        sink.close()
     names = {*entries["claim_code"], *entries["claim_id"]}
     unknown = [code for code in dict.fromkeys(codes) if code not in names]
     if unknown:

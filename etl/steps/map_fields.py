@@ -111,7 +111,7 @@ def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRule
     attachments = _attachments(entries, staged, accruals, rules, ready, failures)
     numbers, days = entries["entry_no"].to_numpy(), entries["rule_day"].to_numpy()
     voucher_lines, dimensions, sources = book.close(entry_no=numbers, summaries=summaries, days=days, failures=failures)
-    entries = _settle(entries, ready, failures, context)
+    entries = _settle(entries, ready, failures)
     kept = ready & failures.mask(len(entries)) & (entries["disposition"].to_numpy() != "waiting")
     vouchers = _vouchers(entries, kept, summaries, attachments, voucher_lines, rules)
     keep = numbers[kept]
@@ -225,7 +225,7 @@ def _attachments(entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals
     return counts
 
 
-def _settle(entries: pd.DataFrame, ready: Array, failures: Failures, context: MappingContext) -> pd.DataFrame:
+def _settle(entries: pd.DataFrame, ready: Array, failures: Failures) -> pd.DataFrame:
     """Final dispositions: failures become held or rejected, payments without a posted accrual wait (rule 3)."""
     disposition = entries["disposition"].to_numpy().copy()
     for row, (_, what, _) in failures.found.items():
