@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 
 
@@ -40,8 +42,7 @@ class Payee:
     fields: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Invoice:
+class Invoice(Struct, frozen=True, gc=False):
     """The invoice itself. Amounts in minor units, None where the kind has no such part; rates in percent text."""
 
     id: str

@@ -5,41 +5,106 @@ Source: datalink-extend/get-flow-invoice.md, get-entity-invoice.md, get-entity-i
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from etl.errors import PayloadChanged
 from etl.hesi.batches import distinct_batches
 from etl.hesi.client import Answer, HesiClient
 from etl.hesi.endpoints import INVOICE_LINES, INVOICE_OBJECTS, INVOICES_OF_FLOWS, PAGE, Endpoint
-from etl.hesi.envelope import decode
+from etl.hesi.envelope import decode, items_apart
 
 VAT_INVOICE = "invoice"
 """The only object type that has lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceRef:
+class InvoiceRef(NamedTuple):
     """An invoice of a claim. ``object_type`` (invoice, taxi, train …) is needed to ask for its header."""
 
     flow_id: str
     invoice_id: str
     object_type: str
-    item_ids: tuple[str, ...]
+
+
+class Amount(msgspec.Struct, gc=False):
+    """A money object; read exactly by whoever uses it."""
+
+    standard: Raw | UnsetType = UNSET
+    standardStrCode: Any = None
+
+
+AmountMember = Amount | str | int | float | bool | list[Any] | None  # anything but money is unreadable, which refuses no other row
+
+
+class InvoiceRow(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "master_id": "masterId",
+        "deductible": "E_税额",
+        "deductible_rate": "E_税率",
+        "category": "_发票类别",
+        "total": "_价税合计",
+        "amount": "_金额",
+        "tax": "_税额",
+        "rate": "_税率",
+        "fare": "_票价",
+        "fuel": "_燃油附加费",
+        "issued": "_发票日期",
+        "filled_in": "_填开日期",
+        "flown": "_乘机时间",
+        "ridden": "_乘车时间",
+        "boarded": "_上车时间",
+        "buyer_number": "_购买方纳税人识别号",
+        "buyer_name": "_购买方名称",
+        "verified": "_验真",
+        "medium": "_介质",
+        "flyer": "_乘机人姓名",
+        "rider": "_乘车人姓名",
+    },
+):
+    """A header or line: the members that count; None where the row has none of that name.
+
+    Hesi calls them ``E_system_<type name>_<field>``, and the type name changes with the kind of invoice: only the field is matched.
+    """
+
+    id: Any = None
+    master_id: Any = None
+    deductible: AmountMember = None
+    deductible_rate: Any = None
+    category: Any = None
+    total: AmountMember = None
+    amount: AmountMember = None
+    tax: AmountMember = None
+    rate: Any = None
+    fare: AmountMember = None
+    fuel: AmountMember = None
+    issued: Any = None
+    filled_in: Any = None
+    flown: Any = None
+    ridden: Any = None
+    boarded: Any = None
+    buyer_number: Any = None
+    buyer_name: Any = None
+    verified: Any = None
+    medium: Any = None
+    flyer: Any = None
+    rider: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceBatch:
-    """One answer: the raw ``body``, and per row its members still as JSON, since Hesi embeds a huge ``entity`` block in each."""
+    """One answer as it came, and its rows."""
 
     body: bytes
     object_type: str
-    rows: list[dict[str, Raw]]
+    rows: list[InvoiceRow]
 
 
 def invoice_refs(client: HesiClient, flow_ids: Iterable[str]) -> Iterator[tuple[Answer, list[InvoiceRef]]]:
@@ -76,21 +141,34 @@ def _refs(value: Any) -> list[InvoiceRef]:
             invoice_id, object_type = invoice.get("invoiceId"), invoice.get("invoiceType")
             if not isinstance(invoice_id, str) or not isinstance(object_type, str):
                 raise PayloadChanged(f"flow.INVOICE.search of {flow_id}: expected invoiceId and invoiceType, found {sorted(invoice)}")
-            items = tuple(str(item) for item in invoice.get("invoiceItemId") or ())
-            refs.append(InvoiceRef(flow_id, invoice_id, object_type, items))
+            refs.append(InvoiceRef(flow_id, invoice_id, object_type))
     return refs
 
 
 class _Rows(msgspec.Struct):
-    items: list[dict[str, Raw]]
+    items: list[InvoiceRow]
 
 
-_DECODER = msgspec.json.Decoder(_Rows)
+_ROWS = msgspec.json.Decoder(_Rows)
+_ROW = msgspec.json.Decoder(InvoiceRow)
+_TYPED = re.compile(rb'"E_system_(?:[^"]*_)?')
 
 
-def _rows(endpoint: Endpoint, body: bytes) -> list[dict[str, Raw]]:
+def _rows(endpoint: Endpoint, body: bytes) -> list[InvoiceRow]:
+    """The rows of an answer; one that cannot be read is left out, as if Hesi did not know it."""
+    untyped = _TYPED.sub(b'"_', body)
     try:
-        return _DECODER.decode(body).items
-    except msgspec.MsgspecError:
-        decode(endpoint, body)  # says what is wrong with the envelope; else the rows themselves are no objects
+        return _ROWS.decode(untyped).items
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        apart = items_apart(untyped)
+    if apart:
+        return [row for item in apart if (row := _row(item)) is not None]
+    decode(endpoint, body)  # says what is wrong with the envelope; else the rows themselves are no objects
     raise PayloadChanged(f"{endpoint.name}: expected a list of objects in 'items'; ask Hesi")
+
+
+def _row(item: bytes) -> InvoiceRow | None:
+    try:
+        return _ROW.decode(item)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

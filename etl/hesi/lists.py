@@ -1,27 +1,24 @@
 """Hesi's lists as the plain values of ``etl.reference``, ready for the pure steps.
 
-Sources: hesi-openapi 11 (invoice headers: the type name inside the keys changes with the kind, so keys are matched by
-their suffix) and 12 (master data: map on id, codes may be empty or repeated).
+Sources: hesi-openapi 11 (invoices) and 12 (master data: map on id, codes may be empty or repeated).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UnsetType
+from msgspec.structs import replace
 
 from etl.errors import NotAllowed, SourceRefused
 from etl.hesi import invoices as invoice_calls
 from etl.hesi import loans as loan_calls
 from etl.hesi import reference as calls
 from etl.hesi.client import HesiClient
+from etl.hesi.invoices import Amount, AmountMember, InvoiceRow
 from etl.money import MoneyError, to_minor
-from etl.payload import Money
 from etl.reference import Department, Invoice, ListItem, Payee, Reference
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -96,7 +93,7 @@ def read_invoices(
         for batch in invoice_calls.invoice_lines(client, wanted):
             keep("invoice-lines", batch.body)
             for row in batch.rows:
-                lines.setdefault(_text(row.get("masterId")), []).append(_item(row))
+                lines.setdefault(_text(row.master_id), []).append((_text(row.id), _rate(row.rate), _minor(row.tax) or 0))
     except (NotAllowed, SourceRefused):
         return {}
     return invoices | {id_: replace(invoices[id_], items=tuple(items)) for id_, items in lines.items() if id_ in invoices}
@@ -135,116 +132,52 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: item for key, item in value.items() if isinstance(item, str) and item} if isinstance(value, dict) else {}
 
 
-def _value(raw: Raw | None) -> Any:
-    """A member's value; None where it is absent or unreadable (a finding of the VAT step, not a crash)."""
-    if raw is None:
-        return None
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _text(raw: Raw | None) -> str:
-    value = _value(raw)
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-_MONEY = msgspec.json.Decoder(Money | None)
-
-
-def _minor(raw: Raw | None) -> int | None:
-    """Minor units of a money object, exactly; None where there is none or it is unreadable."""
-    if raw is None:
+def _minor(money: AmountMember) -> int | None:
+    """Minor units of a money object, exactly; None where there is none or it is unreadable (a finding of the VAT step, not a crash)."""
+    if not isinstance(money, Amount) or isinstance(money.standard, UnsetType):
+        return None
+    text = bytes(money.standard).decode().strip('" ')
+    if text == "null":
         return None
     try:
-        money = _MONEY.decode(raw)
-        if money is None or money.standard is UNSET or bytes(money.standard) == b"null":
-            return None
-        return to_minor(bytes(money.standard).decode().strip('" '), money.standardStrCode or "CNY")
-    except (msgspec.MsgspecError, MoneyError):
+        return to_minor(text, _text(money.standardStrCode) or "CNY")
+    except MoneyError:
         return None
 
 
-def _instant(raw: Raw | None) -> int | None:
-    value = _value(raw)
+def _instant(value: Any) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _rate(raw: Raw | None) -> str:
-    text = str(_value(raw) or "").strip().removesuffix("%")
+def _rate(value: Any) -> str:
+    text = str(value or "").strip().removesuffix("%")
     return text if text.replace(".", "", 1).isdigit() and text.strip("0.") else ""
 
 
-class _Keys(NamedTuple):
-    """Where a row keeps what an invoice needs; empty where it has no such member."""
-
-    category: str
-    gross: str
-    tax: str
-    rate: str
-    fare: str
-    fuel: str
-    issued: str
-    travelled: str
-    buyer_number: str
-    buyer_name: str
-    verified: str
-    medium: str
-    traveller: str
-
-
-_FIELDS = _Keys(
-    category="发票类别",
-    gross="价税合计 金额",
-    tax="税额",
-    rate="税率",
-    fare="票价",
-    fuel="燃油附加费",
-    issued="发票日期 填开日期",
-    travelled="乘机时间 乘车时间 上车时间",
-    buyer_number="购买方纳税人识别号",
-    buyer_name="购买方名称",
-    verified="验真",
-    medium="介质",
-    traveller="乘机人姓名 乘车人姓名",
-)
-
-
-@lru_cache(maxsize=256)
-def _keys(members: tuple[str, ...]) -> _Keys:
-    """The ``E_system_<type name>_<field>`` members of a row; the type name changes with the kind of invoice, and with it every key."""
-    own = {member.rpartition("_")[2]: member for member in members if member.startswith("E_system_")}
-    return _Keys(*(next((own[field] for field in fields.split() if field in own), "") for fields in _FIELDS))
-
-
-def _item(row: Mapping[str, Raw]) -> tuple[str, str, int]:
-    keys, get = _keys(tuple(row)), row.get
-    return _text(get("id")), _rate(get(keys.rate)), _minor(get(keys.tax)) or 0
-
-
-def _invoice(object_type: str, row: Mapping[str, Raw]) -> Invoice:
-    """The invoice of a header; its one item is the header's own rate, until lines tell more."""
-    keys, get = _keys(tuple(row)), row.get
-    category = _text(get(keys.category))
-    tax, face = _minor(get("E_税额")), _minor(get(keys.tax))
-    rate = _rate(get("E_税率"))
-    verified = _value(get(keys.verified))
+def _invoice(object_type: str, row: InvoiceRow) -> Invoice:
+    """The invoice of a header; its one item is the header's own rate, until lines tell more. Kinds call one thing by different names."""
+    category = _text(row.category)
+    tax, face = _minor(row.deductible), _minor(row.tax)
+    rate = _rate(row.deductible_rate)
     kind = category if object_type == invoice_calls.VAT_INVOICE and category else object_type
-    if _text(get(keys.medium)) == "纸质":
+    if row.medium == "纸质":
         kind = f"{kind}:paper"
     return Invoice(
-        id=_text(get("id")),
+        id=_text(row.id),
         kind=kind,
-        gross_minor=_minor(get(keys.gross)),
+        gross_minor=_minor(row.total or row.amount),
         tax_minor=tax if tax is not None else face,
-        fare_minor=_minor(get(keys.fare)),
-        fuel_minor=_minor(get(keys.fuel)),
-        invoice_ms=_instant(get(keys.issued)),
-        travel_ms=_instant(get(keys.travelled)),
-        buyer_tax_number=_text(get(keys.buyer_number)),
-        buyer_name=_text(get(keys.buyer_name)),
-        verified=verified if isinstance(verified, bool) else None,
+        fare_minor=_minor(row.fare),
+        fuel_minor=_minor(row.fuel),
+        invoice_ms=_instant(row.issued or row.filled_in),
+        travel_ms=_instant(row.flown or row.ridden or row.boarded),
+        buyer_tax_number=_text(row.buyer_number),
+        buyer_name=_text(row.buyer_name),
+        verified=row.verified if isinstance(row.verified, bool) else None,
         items=(("", rate, tax or face or 0),) if rate else (),
-        traveller=_text(get(keys.traveller)),
+        traveller=_text(row.flyer or row.rider),
     )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from etl.errors import BudgetCalculating, PayloadChanged, SourceRefused, SourceUnavailable
@@ -237,7 +236,7 @@ def test_invoices_are_found_by_claim_then_by_type_then_by_line(hesi: Any, client
     ((_, refs),) = invoices.invoice_refs(client, ["F1", "F2"])
     assert [ref.object_type for ref in refs] == ["invoice", "taxi"]
     batches = list(invoices.invoice_headers(client, refs))
-    assert [[msgspec.json.decode(row["id"]) for row in batch.rows] for batch in batches] == [["invoice"], ["taxi"]]
+    assert [[row.id for row in batch.rows] for batch in batches] == [["invoice"], ["taxi"]]
     assert [body_of(r) for r in hesi.calls("/object/")] == [{"ids": ["corp:1:2"]}, {"ids": ["taxi-1"]}]
 
 
@@ -254,6 +253,13 @@ def test_a_ticket_tells_its_traveller_and_an_invoice_its_buyer_whatever_the_type
     found = read_invoices(client, ["F1"], lambda name, body: None, needs_header=lambda id_: True, needs_items=lambda id_: False)
     assert (found["T1"].traveller, found["T1"].buyer_name) == ("张三", "")
     assert (found["I1"].traveller, found["I1"].buyer_name, found["I1"].buyer_tax_number) == ("", "某公司", "9131")
+
+
+def test_an_invoice_that_cannot_be_read_is_left_out_and_the_others_are_read(hesi: Any, client: Any) -> None:
+    body = '{"items":[{"id":"I1","E_system_发票主体_购买方名称":"\\ud800"},{"id":"I2","E_system_发票主体_购买方名称":"某公司"}]}'
+    hesi.routes[f"{API}/v2/extension/INVOICE/object/invoice/search"] = [httpx.Response(200, content=body.encode())]
+    (batch,) = invoices.invoice_headers(client, [invoices.InvoiceRef("F1", id_, "invoice") for id_ in ("I1", "I2")])
+    assert [(row.id, row.buyer_name) for row in batch.rows] == [("I2", "某公司")]
 
 
 def test_look_ups_go_out_one_hundred_at_a_time(hesi: Any, client: Any) -> None:

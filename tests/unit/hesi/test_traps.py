@@ -215,7 +215,7 @@ def test_trap_21_files_are_named_by_id_and_key_and_links_are_asked_for_anew(hesi
 
 def test_trap_22_an_invoice_is_asked_under_the_type_hesi_gave_for_it(hesi: Any, client: Any) -> None:
     hesi.routes[f"{API}/v2/extension/INVOICE/object/train/search"] = [httpx.Response(200, json={"items": []})]
-    ref = invoices.InvoiceRef("F1", "corp::24000000000000000001", "train", ())
+    ref = invoices.InvoiceRef("F1", "corp::24000000000000000001", "train")
     list(invoices.invoice_headers(client, [ref]))
     assert len(hesi.calls("/object/train/search")) == 1
 
