@@ -64,14 +64,14 @@ def stage_claims(run: Run) -> int:
             count = len(items)
             staged = stage(items, paths, check_repeated=suspicious)
             items.clear()  # the pages are not needed any more, and the look-ups want the memory
-            known = run.sink.known_states([*staged.claims["claim_id"], *staged.rejects["claim_id"]])
+            known = run.sink.known_states([*staged.claims["claim_id"].tolist(), *staged.rejects["claim_id"]])
             look_ups = _look_up(run, staged, known, reference, owners, number)
             run.work.write_frames("stage", number, {name: getattr(staged, name) for name in STAGED} | {"known": known})
             run.work.write_value(f"look_ups-{number:05d}", look_ups)
             readable = zip(*(staged.claims[name].tolist() for name in ("claim_id", "claim_code", "claim_version")), strict=True)
             in_hand.append(packed([*readable, *zip(staged.rejects["claim_id"], staged.rejects["claim_code"], repeat(None), strict=False)]))
             quarantine.keep(staged.rejects)
-            quarantine.release(staged.claims["claim_id"])
+            quarantine.release(staged.claims["claim_id"].tolist())
             facts.rows_in += count
             facts.rows_out += len(staged.claims) + len(staged.commitments)
             facts.rejected += len(staged.rejects)
@@ -120,21 +120,18 @@ def _look_up(run: Run, staged: StagedClaims, known: pd.DataFrame, reference: Ref
 
     posted = known[(known["state"] == "posted") & (known["entry_kind"] == "EXPENSE")]
     same = staged.claims["claim_id"].isin(posted["claim_id"]) & staged.claims["source_sha256"].isin(posted["source_sha256"])
-    todo = staged.claims[staged.claims["due"] & ~same]
-    packages = staged.write_offs.loc[staged.write_offs["claim"].isin(todo.index), "package_id"].drop_duplicates()
+    todo = staged.claims.index[staged.claims["due"] & ~same]
+    packages = staged.write_offs.loc[staged.write_offs["claim"].isin(todo), "package_id"].drop_duplicates()
     owners |= read_loan_owners(run.client, [package for package in packages if package not in owners], keep)
-    wanted = set(staged.payees["payee_id"]) | set(_platforms(run, staged))
+    wanted = set(staged.payees["payee_id"].tolist()) | set(_platforms(run, staged))
     missing = sorted(payee for payee in wanted if payee and payee not in reference.payees)
-    lines = staged.lines.index[staged.lines["claim"].isin(todo.index)]
+    lines = staged.lines.index[staged.lines["claim"].isin(todo)]
     # An invoice whose deductible tax Hesi gives as 0 decides nothing; the others need their kind, some their items' rates.
     uses = staged.invoices[staged.invoices["line"].isin(lines) & (staged.invoices["invoice_id"] != "") & (staged.invoices["tax_minor"] != 0)]
     flow_ids = staged.claims["claim_id"].to_numpy()[staged.lines["claim"].to_numpy()[uses["line"].to_numpy()]]
     unclear = uses.loc[(uses["rate"] == "") | (uses["item_count"] > 1) | (uses["tax_minor"] == NO_AMOUNT), "invoice_id"]
-    invoices = (
-        read_invoices(run.client, dict.fromkeys(flow_ids), keep, needs_header=set(uses["invoice_id"]).__contains__, needs_items=set(unclear).__contains__)
-        if len(flow_ids)
-        else {}
-    )
+    header, items = set(uses["invoice_id"].tolist()), set(unclear.tolist())
+    invoices = read_invoices(run.client, dict.fromkeys(flow_ids), keep, needs_header=header.__contains__, needs_items=items.__contains__)
     payees = read_payees(run.client, missing, keep) if missing else {}
     for name, bodies in answers.items():  # the answers as they came, in one list: a file each would cost more than the asking
         run.raw.write(run.run_id, f"{run.attempt}-{name}-{chunk:05d}.json", b"[" + b",\n".join(bodies) + b"]")

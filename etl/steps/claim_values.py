@@ -34,11 +34,11 @@ def parse_amount(raw: Any, currency: str, where: str) -> int:
     """Minor units of a JSON amount, text or number; absent and null are 0 (section 6: all forms exact)."""
     if raw is UNSET:
         return 0
-    text = bytes(raw).strip(b'" ')
-    whole_part, dot, fraction_part = text.partition(b".")
-    size = len(fraction_part)
-    if whole_part.isdigit() and len(whole_part) <= 12 and size <= 2 == (scale := exponent(currency)) and (fraction_part.isdigit() or not dot):
-        return int(int(whole_part + fraction_part) * 10 ** (scale - size))  # nearly all amounts; the rest is judged below
+    text = bytes(raw)
+    if text[-4:-3] == b"." and text[:1] == b'"' and len(text) <= 16 and exponent(currency) == 2:
+        digits = text[1:-4] + text[-3:-1]
+        if digits.isdigit() and len(digits) > 2:
+            return int(digits)  # "1234.50": nearly all amounts; the rest is judged below
     match = _AMOUNT.fullmatch(raw)
     if match is None:
         text = bytes(raw)
@@ -96,6 +96,8 @@ def id_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
+    if value is None:
+        return ""
     if isinstance(value, list):
         return ",".join(id_text(item) for item in value)
     if isinstance(value, dict):
