@@ -24,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--claims", type=int, default=20_000, help="claims of the sandbox tenant")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--calm", action="store_true", help="a tenant whose every claim can be posted")
     parser.add_argument("--again", action="store_true", help="measure a second run over the same data too")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
     options = parser.parse_args()
@@ -56,6 +57,7 @@ def _servers(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tup
         "0",
         "--port-file",
         str(folder / "port"),
+        *(["--calm"] if options.calm else []),
     ]
     sandbox = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(sandbox.wait)

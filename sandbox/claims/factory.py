@@ -17,11 +17,11 @@ _CODE_LETTERS = {"expense": "B", "loan": "J", "payment": "Z", "receipt": "A", "r
 class ClaimFactory:
     """Makes the initial claims and any added later; keeps the loans and the deliberate defects it made."""
 
-    def __init__(self, claims: int, now_ms: int, *, master: Master, parties: Parties, random: Random) -> None:
+    def __init__(self, claims: int, now_ms: int, *, master: Master, parties: Parties, random: Random, calm: bool = False) -> None:
         self.loans = LoanBook()
         self.defects: dict[str, str] = {}
         self.oddities: dict[str, str] = {}
-        self._planner = Planner(claims, now_ms, parties=parties, random=random)
+        self._planner = Planner(claims, now_ms, parties=parties, random=random, calm=calm)
         self._shop = Workshop(master, parties, self.loans, random, LineMaker(master, random))
         self._counters = dict.fromkeys(_CODE_LETTERS, 0)
 

@@ -118,7 +118,7 @@ def _manner(plan: Plan, draw: float) -> str:
     if plan.defect or plan.oddity:
         return "simple"
     if draw < 0.13:
-        return "foreign" if draw < 0.052 and plan.company != "C03" else "platform"
+        return "foreign" if draw < 0.052 and plan.company != "C03" and not plan.calm else "platform"
     if draw < 0.20:
         return "loan"
     if draw < 0.25:

@@ -61,18 +61,20 @@ class Plan:
     updated: int
     defect: str = ""
     oddity: str = ""
+    calm: bool = False
 
 
 class Planner:
     """Draws plans in order of submission from the tenant's generator."""
 
-    def __init__(self, claims: int, now_ms: int, *, parties: Parties, random: Random) -> None:
+    def __init__(self, claims: int, now_ms: int, *, parties: Parties, random: Random, calm: bool) -> None:
         self._claims = claims
         self._now = now_ms
         self._end = now_ms - 20 * _HOUR
         self._parties = parties
         self._random = random
-        self._special = _special_claims(claims, random)
+        self._calm = calm
+        self._special = {} if calm else _special_claims(claims, random)
 
     def plan(self, seq: int) -> Plan:
         """The plan of claim `seq` of the initial tenant."""
@@ -83,7 +85,7 @@ class Planner:
             form_type, state = "expense", "paid"
         else:
             form_type = _pick(_FORM_MIX, draw())
-            state = _fitting(form_type, _pick(_RECENT_STATES if position > _RECENT else _OLD_STATES, draw()))
+            state = self._fitting(form_type, _pick(_RECENT_STATES if position > _RECENT else _OLD_STATES, draw()))
         if oddity == "department with empty or shared code or disabled" or defect == "wrong base currency":
             company = "C01"
         else:
@@ -101,6 +103,12 @@ class Planner:
     def _company(self) -> str:
         draw = self._random.random()
         return "C01" if draw < 0.70 else "C02" if draw < 0.93 else "C03"
+
+    def _fitting(self, form_type: str, state: str) -> str:
+        """The state, or the nearest one a form without a cashier node can be in; nothing calm is archived: Hesi takes no number then."""
+        if form_type in ("receipt", "requisition") and state in ("paying", "PROCESSING"):
+            return "approving"
+        return "paid" if self._calm and state == "archived" else state
 
     def _working_instant(self, around: int) -> int:
         """An instant of the same day in Beijing, mostly in office hours, at times just before midnight."""
@@ -127,7 +135,7 @@ class Planner:
             state="draft" if state == "deleted" and draw() < 0.6 else "rejected" if state == "deleted" else state,
             active=state != "deleted", created=submitted - 5 * _MINUTE - int(draw() * 2 * _HOUR), submitted=submitted,
             approved=submitted + approved, paid=submitted + paid, archived=submitted + archived, updated=0,
-            defect=special[0], oddity=special[1],
+            defect=special[0], oddity=special[1], calm=self._calm,
         )  # fmt: skip
         self._settle(plan)
         return plan
@@ -170,9 +178,3 @@ def _pick(mix: tuple[tuple[str, float], ...], draw: float) -> str:
             return name
     return mix[-1][0]
 
-
-def _fitting(form_type: str, state: str) -> str:
-    """The state, or the nearest one a form without a cashier node can be in."""
-    if form_type in ("receipt", "requisition") and state in ("paying", "PROCESSING"):
-        return "approving"
-    return state

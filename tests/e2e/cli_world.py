@@ -17,6 +17,7 @@ import pytest
 
 from etl.cli import main
 from etl.config.settings import PROJECT
+from sandbox.tenant import build
 from sandbox.testing import Sandbox
 
 APP_SECURITY = "canary-app-security-9b2e"
@@ -102,8 +103,8 @@ class World:
 
 
 @contextlib.contextmanager
-def world(folder: Path, *, claims: int, seed: int = 1) -> Iterator[World]:
+def world(folder: Path, *, claims: int, seed: int = 1, calm: bool = False) -> Iterator[World]:
     """A world that ends with the block."""
     shutil.copytree(PROJECT / "mappings", folder / "mappings")
-    with Sandbox(claims=claims, seed=seed, app_security=APP_SECURITY) as hesi:
+    with Sandbox(tenant=build(claims, seed, calm=calm), app_security=APP_SECURITY) as hesi:
         yield World(folder, hesi)

@@ -44,6 +44,18 @@ def test_the_first_run_posts_and_says_so(tenant: World, first: Told) -> None:
     assert Path(lines[-1].removeprefix("report ")).is_file()
 
 
+def test_a_run_over_a_calm_tenant_is_green_with_every_number_in_hesi(tmp_path: Path) -> None:
+    with world(tmp_path, claims=150, calm=True) as calm:
+        told = calm.command("run")
+        assert told.status == 0, told.err
+        assert told.out.startswith("GREEN nightly run ")
+        assert one(calm, "SELECT COUNT(*) FROM voucher") > 150
+        assert one(calm, "SELECT COUNT(*) FROM claim_reject") == 0
+        paid = set(calm.hesi.flow_ids("paid"))
+        assert {flow_id for flow_id in paid if not calm.hesi.tenant.flow(flow_id)["form"]["voucherNo"]} == set()
+        assert paid == {row[0] for row in calm.ask("SELECT claim_id FROM writeback_outbox WHERE status = 'DONE'")}
+
+
 def test_the_run_tells_each_step_on_standard_error(first: Told) -> None:
     steps = re.findall(r"^\[(\d)/9\] (\w+) \.\.\. ", first.err, flags=re.MULTILINE)
     names = ["extract", "stage", "map_fields", "check_budget", "validate", "load", "reconcile", "write_back", "report"]

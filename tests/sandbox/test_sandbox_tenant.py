@@ -48,6 +48,17 @@ def test_the_same_seed_makes_the_same_bytes() -> None:
     assert first.budgets.monies == second.budgets.monies
 
 
+def test_a_calm_tenant_has_every_document_type_and_nothing_a_connector_must_hold() -> None:
+    calm = build(400, 3, calm=True)
+    flows = [calm.store.flow(head.seq) for head in calm.store.heads]
+    assert not calm.defects
+    assert not calm.oddities
+    assert {flow["formType"] for flow in flows} == {"expense", "loan", "payment", "receipt", "requisition"}
+    assert "archived" not in {flow["state"] for flow in flows}
+    assert b'"foreignStrCode":"' in _bytes(build(400, 3))
+    assert b'"foreignStrCode":"' not in _bytes(calm)
+
+
 def test_another_seed_makes_other_claims() -> None:
     assert _bytes(build(50, 3, now_ms=DEFAULT_NOW_MS)) != _bytes(build(50, 4, now_ms=DEFAULT_NOW_MS))
 
