@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from etl.frames import BUDGET_LINES, FINDINGS, NO_AMOUNT, NO_INSTANT, VOUCHER_INVOICES
+from etl.frames import BUDGET_LINES, FINDINGS, NO_AMOUNT, NO_INSTANT, VOUCHER_INVOICES, Columns
 from etl.masking import mask_name
 from etl.money import MoneyError, allocate_groups, exponent, to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.credits import book_company_paid, book_payables, book_residual, book_write_offs, sum_by
 from etl.steps.failures import Failures
-from etl.steps.linebook import ADVANCE, EXPENSE, TAX, LineBook, split_answers
-from etl.steps.lookups import CompanyRules, first_hit, look_up
+from etl.steps.linebook import ADVANCE, EXPENSE, TAX, LineBook
+from etl.steps.lookups import CompanyRules, decide, first_hit, look_up
 from etl.steps.shares import SharedLines, share_lines
 from etl.steps.stage import StagedClaims
 from etl.steps.vat import InvoiceUse, deductible
@@ -43,7 +43,7 @@ class Accruals:
 
 
 def book_accruals(
-    book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, budget_by_approval: bool = False
+    book: LineBook, entries: Columns, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, budget_by_approval: bool = False
 ) -> Accruals:
     """Books the accrual of each entry in ``rows`` and returns what the voucher headers need.
 
@@ -52,7 +52,7 @@ def book_accruals(
         rows: row numbers of the EXPENSE entries to book.
         budget_by_approval: budget periods are chosen by the approval day instead of the expense day.
     """
-    claims = entries["claim"].to_numpy()
+    claims = entries["claim"]
     entry_of = np.full(len(staged.claims), -1)
     entry_of[claims[rows]] = rows
     lines = staged.lines.assign(entry=entry_of[staged.lines["claim"].to_numpy()])
@@ -65,7 +65,7 @@ def book_accruals(
     tax = _keep_in_cost(tax, shared, entries, staged, rules)
     labels = _book_debits(book, entries, lines, shared, staged, rules, failures)
     _book_tax(book, tax.parts, np.asarray(staged.lines["detail_id"], dtype=object), rules)
-    employee = np.zeros(len(entries), dtype=bool)
+    employee = np.zeros(len(entries["entry_no"]), dtype=bool)
     employee[book_write_offs(book, entries, entry_of, staged, rules, failures, section=ADVANCE)] = True
     book_company_paid(book, entries, rows, staged, rules, failures)
     book_payables(book, entries, entry_of, staged, rules, failures, employee, fx)
@@ -73,9 +73,9 @@ def book_accruals(
     return Accruals(labels, fx, tax.invoices, _budget_lines(entries, shared, staged, by_approval=budget_by_approval), tax.findings, tax.distinct, employee)
 
 
-def _check_amounts(entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
+def _check_amounts(entries: Columns, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
     base = rules.mapping.company.base_currency
-    claims = entries["claim"].to_numpy()[rows]
+    claims = entries["claim"][rows]
     columns = staged.claims[["total_minor", "pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims]
     total, pay, written_off, company_paid = columns.T
     size = len(staged.claims)
@@ -154,7 +154,7 @@ class _Tax:
     distinct: Array  # entry row -> distinct invoices
 
 
-def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> _Tax:
+def _tax(lines: pd.DataFrame, entries: Columns, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> _Tax:
     """Deductible tax of every invoice use; a loop, since a claim has few invoices and each rule reads like its text."""
     size = len(staged.lines)
     by_line, hesi_by_line = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
@@ -164,13 +164,13 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     uses = staged.invoices[at >= 0]
     at = at[at >= 0]
     entry = lines["entry"].to_numpy()[at]
-    days = entries["rule_day"].to_numpy()
-    events = entries["event_day"].to_numpy()
+    days = entries["rule_day"]
+    events = entries["event_day"]
     fee_days = np.where(
         lines["fee_ms"].to_numpy() == NO_INSTANT, events[lines["entry"].to_numpy()], (lines["fee_ms"].to_numpy() + ACCOUNTING_OFFSET_MS) // DAY_MS
     )
     fees = look_up(rules.fee, lines["fee_type_id"], days[lines["entry"].to_numpy()])
-    codes, names = entries["claim_code"].to_numpy(), entries["claim_id"].to_numpy()
+    codes, names = entries["claim_code"], entries["claim_id"]
     deducts = {int(day): rules.deducts(int(day)) for day in np.unique(days[entry])} if len(entry) else {}
     titled = bool(rules.mapping.company.invoice_titles)
     parts: list[tuple[Any, ...]] = []
@@ -211,7 +211,7 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
             kind, gross, before = found.get((use_entry, invoice_id), (invoice.kind if invoice else "", (invoice.gross_minor if invoice else None) or 0, 0))
             found[use_entry, invoice_id] = (kind, gross, before + booked)
     base = rules.mapping.company.base_currency
-    distinct = np.bincount(np.array([key[0] for key in found], dtype=np.int64), minlength=len(entries)) if found else np.zeros(len(entries), dtype=np.int64)
+    distinct = np.bincount(np.array([key[0] for key in found], dtype=np.int64), minlength=len(days))
     return _Tax(
         by_line,
         hesi_by_line,
@@ -222,7 +222,7 @@ def _tax(lines: pd.DataFrame, entries: pd.DataFrame, staged: StagedClaims, rules
     )
 
 
-def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> _Tax:
+def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: Columns, staged: StagedClaims, rules: CompanyRules) -> _Tax:
     """Takes back the tax of shares that deduct none: it becomes part of their cost, and a finding says why (rule 13).
 
     The other shares keep what they had, and of each invoice a line uses the deducted part shrinks alike (rule 9).
@@ -230,7 +230,7 @@ def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: pd.DataFrame, staged:
     types = dict.fromkeys(entry.dimension for entry in (rules.mapping.input_vat.not_deducted if rules.mapping.input_vat else ()))
     if not types or tax.parts.empty:
         return tax
-    days = entries["rule_day"].to_numpy()[shared.entry]
+    days = entries["rule_day"][shared.entry]
     values = {name: first_hit([shared.column(path, staged, rules) for path in rules.dimensions[name].from_]) for name in types}
     reasons = first_hit([look_up(partial(rules.not_deducted, name), values[name], days) for name in types])
     at = np.flatnonzero((reasons != "") & (shared.tax != 0))
@@ -248,8 +248,8 @@ def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: pd.DataFrame, staged:
     used = pd.MultiIndex.from_frame(tax.invoices[["entry_no", "invoice_id"]])
     findings = FINDINGS.frame(
         {
-            "claim_id": entries["claim_id"].to_numpy()[entry],
-            "claim_code": entries["claim_code"].to_numpy()[entry],
+            "claim_id": entries["claim_id"][entry],
+            "claim_code": entries["claim_code"][entry],
             "rule": np.full(len(at), "VAT_IN_COST", dtype=object),
             "detail": "detail " + staged.lines["detail_id"].to_numpy()[line].astype(object) + ": " + reasons[at],
             "amount_minor": amount,
@@ -266,14 +266,14 @@ def _keep_in_cost(tax: _Tax, shared: SharedLines, entries: pd.DataFrame, staged:
 
 
 def _book_debits(
-    book: LineBook, entries: pd.DataFrame, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims, rules: CompanyRules, failures: Failures
+    book: LineBook, entries: Columns, lines: pd.DataFrame, shared: SharedLines, staged: StagedClaims, rules: CompanyRules, failures: Failures
 ) -> dict[int, list[str]]:
     """One red or black debit per share, net of its tax (rule 9)."""
     entry = shared.entry
-    days = entries["rule_day"].to_numpy()[entry]
+    days = entries["rule_day"][entry]
     department = shared.department
     fee_ids = staged.lines["fee_type_id"].to_numpy()[shared.line]
-    accounts, problems = split_answers(look_up(rules.expense_account, fee_ids, department, days))
+    accounts, problems = decide(rules.expense_account, fee_ids, department, days)
     failures.add_where(entry, look_up(rules.other_department, department))
     failures.add_where(entry, problems)
     shared.account = np.array([answer[0] if answer else "" for answer in accounts], dtype=object)
@@ -301,7 +301,7 @@ def _book_debits(
         rule=[answer[1] if answer else "" for answer in accounts],
     )
     labels: dict[int, list[str]] = {}
-    found = look_up(rules.fee, lines["fee_type_id"], entries["rule_day"].to_numpy()[lines["entry"].to_numpy()])
+    found = look_up(rules.fee, lines["fee_type_id"], entries["rule_day"][lines["entry"].to_numpy()])
     for row, fee in zip(lines["entry"].tolist(), found, strict=True):
         names = labels.setdefault(row, [])
         if fee is not None and fee[1].label not in names:
@@ -318,7 +318,7 @@ def share_dimensions(shared: SharedLines, staged: StagedClaims, rules: CompanyRu
         def answer(value: str, day: int, dim_type: str = dim_type) -> tuple[Any, Any]:
             return rules.dimension(dim_type, value, day) if value else (None, None)
 
-        answers[dim_type] = split_answers(look_up(answer, values, days))
+        answers[dim_type] = decide(answer, values, days)
     return answers
 
 
@@ -352,9 +352,9 @@ def _book_tax(book: LineBook, parts: pd.DataFrame, detail_ids: Array, rules: Com
     )
 
 
-def _budget_lines(entries: pd.DataFrame, shared: SharedLines, staged: StagedClaims, *, by_approval: bool) -> pd.DataFrame:
+def _budget_lines(entries: Columns, shared: SharedLines, staged: StagedClaims, *, by_approval: bool) -> pd.DataFrame:
     entry, line = shared.entry, shared.line
-    claims = entries["claim"].to_numpy()[entry]
+    claims = entries["claim"][entry]
     fee_ms = staged.lines["fee_ms"].to_numpy()[line]
     project = staged.shares.columns.intersection(["share.项目"])
     requisition = np.where(
@@ -365,20 +365,18 @@ def _budget_lines(entries: pd.DataFrame, shared: SharedLines, staged: StagedClai
     return BUDGET_LINES.frame(
         {
             "entry_no": entry,
-            "claim_id": entries["claim_id"].to_numpy()[entry],
-            "claim_code": entries["claim_code"].to_numpy()[entry],
-            "company_code": entries["company_code"].to_numpy()[entry],
+            "claim_id": entries["claim_id"][entry],
+            "claim_code": entries["claim_code"][entry],
+            "company_code": entries["company_code"][entry],
             "department_id": shared.department,
             "fee_type_id": staged.lines["fee_type_id"].to_numpy()[line],
             "project_id": shared.share_column(project[0], staged) if len(project) else np.full(len(entry), "", dtype=object),
             "employee_id": staged.claims["submitter_id"].to_numpy()[claims],
             "account_code": shared.account,
-            "day": np.where((fee_ms == NO_INSTANT) | by_approval, entries["event_day"].to_numpy()[entry], (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
+            "day": np.where((fee_ms == NO_INSTANT) | by_approval, entries["event_day"][entry], (fee_ms + ACCOUNTING_OFFSET_MS) // DAY_MS),
             "gross_minor": shared.net + shared.tax,
             "net_minor": shared.net,
-            "currency": entries["currency"].to_numpy()[entry],
+            "currency": entries["currency"][entry],
             "requisition_id": requisition,
         }
     )
-
-

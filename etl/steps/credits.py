@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from etl.frames import Columns
 from etl.money import exponent
 from etl.steps.failures import Failures
-from etl.steps.linebook import COMPANY_PAID, PAYABLE, RESIDUAL, LineBook, split_answers
-from etl.steps.lookups import CompanyRules, Counterparty, first_hit, look_up
+from etl.steps.linebook import COMPANY_PAID, PAYABLE, RESIDUAL, LineBook
+from etl.steps.lookups import CompanyRules, Counterparty, decide, first_hit
 from etl.steps.stage import StagedClaims
 
 Array = npt.NDArray[Any]
@@ -38,7 +39,7 @@ def claim_dimensions(claims: Array, staged: StagedClaims, rules: CompanyRules, d
         def answer(value: str, day: int, dim_type: str = dim_type) -> tuple[Any, Any]:
             return rules.dimension(dim_type, value, day) if value else (None, None)
 
-        answers[dim_type] = split_answers(look_up(answer, values, days))
+        answers[dim_type] = decide(answer, values, days)
     return answers
 
 
@@ -55,15 +56,13 @@ def counterparty_dimensions(parties: Array, base: dict[str, tuple[Array, Array]]
     return result
 
 
-def book_write_offs(
-    book: LineBook, entries: pd.DataFrame, entry_of: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, section: int
-) -> Array:
+def book_write_offs(book: LineBook, entries: Columns, entry_of: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures, *, section: int) -> Array:
     """Credits advances on the loan's owner, not on the claimant (rule 11). Returns the entry rows that have one."""
     offs = staged.write_offs.assign(entry=entry_of[staged.write_offs["claim"].to_numpy()])
     offs = offs[(offs["entry"].to_numpy() >= 0) & (offs["amount_minor"].to_numpy() != 0)]
     account = rules.mapping.loans.employee
     entry = offs["entry"].to_numpy()
-    days = entries["rule_day"].to_numpy()[entry]
+    days = entries["rule_day"][entry]
 
     def owner(package: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
         staff = rules.reference.loan_owners.get(package)
@@ -71,7 +70,7 @@ def book_write_offs(
             return None, ("LOAN_UNKNOWN", f"loan package {package} or its owner is not known to Hesi")
         return rules.employee(staff, account, day), None
 
-    parties, problems = split_answers(look_up(owner, offs["package_id"], days))
+    parties, problems = decide(owner, offs["package_id"], days)
     failures.add_where(entry, problems)
     amounts = offs["amount_minor"].to_numpy()
     handles = book.add(
@@ -90,9 +89,9 @@ def book_write_offs(
     return np.asarray(entry)
 
 
-def book_company_paid(book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
+def book_company_paid(book: LineBook, entries: Columns, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
     """Credits the clearing account of the platform for what the company paid directly (rule 12)."""
-    claims = entries["claim"].to_numpy()[rows]
+    claims = entries["claim"][rows]
     amounts = staged.claims["company_paid_minor"].to_numpy()[claims]
     rows, claims, amounts = rows[amounts != 0], claims[amounts != 0], amounts[amounts != 0]
     if not len(rows):
@@ -100,8 +99,8 @@ def book_company_paid(book: LineBook, entries: pd.DataFrame, rows: Array, staged
     paths = rules.mapping.company_paid.supplier_from if rules.mapping.company_paid else []
     columns = [staged.claims[path].to_numpy()[claims] for path in paths if path in staged.claims]
     values = first_hit(columns) if columns else np.full(len(rows), "", dtype=object)
-    days = entries["rule_day"].to_numpy()[rows]
-    parties, problems = split_answers(look_up(rules.platform, values, days))
+    days = entries["rule_day"][rows]
+    parties, problems = decide(rules.platform, values, days)
     failures.add_where(rows, problems)
     account = rules.mapping.company_paid.account if rules.mapping.company_paid else ""
     handles = book.add(
@@ -117,7 +116,7 @@ def book_company_paid(book: LineBook, entries: pd.DataFrame, rows: Array, staged
 
 def book_payables(
     book: LineBook,
-    entries: pd.DataFrame,
+    entries: Columns,
     entry_of: Array,
     staged: StagedClaims,
     rules: CompanyRules,
@@ -131,8 +130,8 @@ def book_payables(
     if owed.empty:
         return
     entry, claims = owed["entry"].to_numpy(), owed["claim"].to_numpy()
-    days = entries["rule_day"].to_numpy()[entry]
-    parties, problems = split_answers(look_up(rules.payable, owed["payee_id"], staged.claims["submitter_id"].to_numpy()[claims], days))
+    days = entries["rule_day"][entry]
+    parties, problems = decide(rules.payable, owed["payee_id"], staged.claims["submitter_id"].to_numpy()[claims], days)
     failures.add_where(entry, problems)
     employee[entry[[party is not None and party.employee for party in parties]]] = True
     base = rules.mapping.company.base_currency
@@ -171,19 +170,19 @@ def book_payables(
     book.add_sources(handles, source_line_id="payPlan", source_part=owed["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
 
 
-def book_residual(book: LineBook, entries: pd.DataFrame, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> None:
+def book_residual(book: LineBook, entries: Columns, rows: Array, lines: pd.DataFrame, staged: StagedClaims, rules: CompanyRules) -> None:
     """One line for the small difference the mapping allows between details and claim; none by default.
 
     A red debit where the details are too much: the debits of a voucher are the amount of its claim (rules 9, 29).
     """
     if rules.mapping.residual is None:
         return
-    claims = entries["claim"].to_numpy()[rows]
+    claims = entries["claim"][rows]
     owing = staged.claims[["pay_minor", "written_off_minor", "company_paid_minor"]].to_numpy()[claims].sum(axis=1)
     difference = owing - sum_by(lines["claim"].to_numpy(), lines["amount_minor"].to_numpy(), len(staged.claims))[claims]
     off = (difference != 0) & (np.abs(difference) <= rules.mapping.residual.limit_minor)
     handles = book.add(
-        dims=claim_dimensions(claims[off], staged, rules, entries["rule_day"].to_numpy()[rows[off]], rules.mapping.residual.account),
+        dims=claim_dimensions(claims[off], staged, rules, entries["rule_day"][rows[off]], rules.mapping.residual.account),
         entry=rows[off],
         section=RESIDUAL,
         account_code=rules.mapping.residual.account,

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from etl.frames import NO_INSTANT
+from etl.frames import NO_INSTANT, Columns
 from etl.money import to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.credits import book_write_offs, claim_dimensions, counterparty_dimensions
 from etl.steps.failures import Failures
-from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook, split_answers
-from etl.steps.lookups import CompanyRules, Counterparty, look_up
+from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook
+from etl.steps.lookups import CompanyRules, Counterparty, decide
 from etl.steps.stage import StagedClaims
 
 Array = npt.NDArray[Any]
@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 
 def book_settlements(
     book: LineBook,
-    entries: pd.DataFrame,
+    entries: Columns,
     rows: Array,
     staged: StagedClaims,
     rules: CompanyRules,
@@ -41,9 +41,9 @@ def book_settlements(
         foreign_claims: True for rows of ``staged.claims`` whose payable is in a foreign currency.
         suspended: True for entries whose payment goes to the suspense account: nothing is owed yet.
     """
-    payees = staged.payees.iloc[entries["payee"].to_numpy()[rows]]
-    claims = entries["claim"].to_numpy()[rows]
-    days = entries["rule_day"].to_numpy()[rows]
+    payees = staged.payees.iloc[entries["payee"][rows]]
+    claims = entries["claim"][rows]
+    days = entries["rule_day"][rows]
     forms = staged.claims["form_type"].to_numpy()[claims]
     finders = np.where(suspended[rows], "suspense", forms).astype(object)
     submitters = staged.claims["submitter_id"].to_numpy()[claims]
@@ -52,7 +52,7 @@ def book_settlements(
         finder = {"loan": rules.advance, "payment": rules.prepayment, "suspense": rules.suspense}.get(what, rules.payable)
         return finder(payee_id, claimant, day)
 
-    parties, problems = split_answers(look_up(party, finders, payees["payee_id"], submitters, days))
+    parties, problems = decide(party, finders, payees["payee_id"], submitters, days)
     failures.add_where(rows, problems)
     _hold_foreign(rows, claims, parties, payees, foreign_claims, failures)
     amounts = payees["amount_minor"].to_numpy()
@@ -86,7 +86,7 @@ def _hold_foreign(rows: Array, claims: Array, parties: Array, payees: pd.DataFra
 
 def _book_bank(
     book: LineBook,
-    entries: pd.DataFrame,
+    entries: Columns,
     rows: Array,
     staged: StagedClaims,
     rules: CompanyRules,
@@ -96,10 +96,10 @@ def _book_bank(
     credit: Array | int = 0,
     debit: Array | int = 0,
 ) -> None:
-    claims = entries["claim"].to_numpy()[rows]
-    days = entries["rule_day"].to_numpy()[rows]
+    claims = entries["claim"][rows]
+    days = entries["rule_day"][rows]
     base = rules.mapping.company.base_currency
-    banks, problems = split_answers(look_up(rules.bank, staged.claims["payment_account_id"].to_numpy()[claims]))
+    banks, problems = decide(rules.bank, staged.claims["payment_account_id"].to_numpy()[claims])
     failures.add_where(rows, problems)
     for i, bank in enumerate(banks):
         if bank is not None and bank.currency != base:
@@ -120,9 +120,9 @@ def _book_bank(
     book.add_sources(handles, source_line_id="paymentAccountId", source_part=trade_no, amount_minor=amounts, rule=f"{rules.place}:bank_accounts")
 
 
-def book_receipts(book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
+def book_receipts(book: LineBook, entries: Columns, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
     """Books receipt entries: debit the bank, credit the loans they settle (rules 5, 11)."""
-    claims = entries["claim"].to_numpy()[rows]
+    claims = entries["claim"][rows]
     totals = staged.claims["total_minor"].to_numpy()[claims]
     row_of = np.full(len(staged.claims), -1)
     row_of[claims] = rows
