@@ -100,6 +100,11 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples(index=False))
 
 
+def tuples(frame: pd.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Rows as plain tuples of these columns; column by column, since pandas takes Arrow text out one by one slowly."""
+    return zip(*(frame[name].tolist() for name in names), strict=True)
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries."""
     found: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]

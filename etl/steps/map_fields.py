@@ -139,7 +139,8 @@ def _only(frame: pd.DataFrame, entry_nos: Array) -> pd.DataFrame:
     kept = np.isin(frame["entry_no"].to_numpy(), entry_nos)
     if kept.all():
         return frame
-    return frame[kept].reset_index(drop=True)
+    # Column by column: a mask keeps runs of rows, where pandas would pick the rows of a frame one by one.
+    return pd.DataFrame({name: frame[name].array[kept] for name in frame}, copy=False)
 
 
 def _hold_other_currencies(entries: Columns, ready: Array, rules: CompanyRules, failures: Failures) -> None:
