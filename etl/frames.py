@@ -85,9 +85,14 @@ class FrameSpec:
         return frame
 
 
-def python_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with its text as Python strings: a step that reads its columns many times makes them once."""
-    return frame.astype({name: object for name, dtype in frame.dtypes.items() if dtype == _TEXT})
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """The frame's columns, for a step that reads them many times: its text is made Python strings once."""
+    return {str(name): values.to_numpy() for name, values in frame.items()}
+
+
+def picked(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
+    """These rows of the columns, by number or by mask."""
+    return {name: values[rows] for name, values in columns.items()}
 
 
 def stacked(parts: Sequence[Columns]) -> Columns:

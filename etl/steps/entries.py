@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from etl.config.mapping import CompanyMapping
 from etl.frames import NO_DAY, NO_INSTANT, Columns
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import look_up
 from etl.steps.mapped import MappingContext
-from etl.steps.stage import StagedClaims
+from etl.steps.stage import StagedColumns
 
 Array = npt.NDArray[Any]
 
@@ -24,14 +25,15 @@ def days_of(instants: Array) -> Array:
     return np.where(instants == NO_INSTANT, NO_DAY, (instants + ACCOUNTING_OFFSET_MS) // DAY_MS)
 
 
-def _first_payments(staged: StagedClaims) -> Array:
+def _first_payments(staged: StagedColumns) -> Array:
     """When each claim counts as paid: payDate, else its first paid settlement; with nothing to pay the approval."""
     claims = staged.claims
-    paid = claims["pay_ms"].to_numpy().copy()
-    settled = staged.payees[staged.payees["paid_ms"].to_numpy() != NO_INSTANT].groupby("claim")["paid_ms"].min()
-    first = settled.reindex(np.arange(len(claims)), fill_value=NO_INSTANT).to_numpy()
+    paid = claims["pay_ms"]
+    settled = staged.payees["paid_ms"] != NO_INSTANT
+    earliest = pd.Series(staged.payees["paid_ms"][settled]).groupby(staged.payees["claim"][settled]).min()
+    first = earliest.reindex(np.arange(len(paid)), fill_value=NO_INSTANT).to_numpy()
     paid = np.where(paid == NO_INSTANT, first, paid)
-    return np.where((paid == NO_INSTANT) & (claims["pay_minor"].to_numpy() == 0), claims["event_ms"].to_numpy(), paid)
+    return np.where((paid == NO_INSTANT) & (claims["pay_minor"] == 0), claims["event_ms"], paid)
 
 
 _CLAIM_COLUMNS = (
@@ -53,35 +55,31 @@ _CLAIM_COLUMNS = (
 )
 
 
-def entries_of(staged: StagedClaims, claims: Array, company: CompanyMapping, context: MappingContext, first: int) -> Columns:
+def entries_of(staged: StagedColumns, claims: Array, company: CompanyMapping, context: MappingContext, first: int) -> Columns:
     """One row per voucher the claims of a company give rise to (accounting-rules 1, 2, 4), with claim and payee rows."""
-    due, settled, form, account, event = (staged.claims[name].to_numpy()[claims] for name in ("due", "settled", "form_type", "payment_account_id", "event_ms"))
-    paid = _first_payments(staged) if company.accrual == "on_payment" else staged.claims["pay_ms"].to_numpy()
+    due, settled, form, account, event = (staged.claims[name][claims] for name in ("due", "settled", "form_type", "payment_account_id", "event_ms"))
+    paid = _first_payments(staged) if company.accrual == "on_payment" else staged.claims["pay_ms"]
     accrual = claims[due & (form == "expense") & ((company.accrual == "on_approval") | ((paid[claims] != NO_INSTANT) & settled))]
     receipt = claims[due & (form == "receipt")]
     payees = staged.payees
-    owner = payees["claim"].to_numpy()
-    pays = np.zeros(len(staged.claims), dtype=bool)
+    owner = payees["claim"]
+    pays = np.zeros(len(staged.claims["claim_id"]), dtype=bool)
     pays[claims] = due & settled & (form != "receipt") & (account != "")
-    moved = (
-        np.flatnonzero(pays[owner] & (payees["paid_ms"].to_numpy() != NO_INSTANT) & (payees["amount_minor"].to_numpy() != 0))
-        if len(owner)
-        else np.empty(0, dtype=np.int64)
-    )
+    moved = np.flatnonzero(pays[owner] & (payees["paid_ms"] != NO_INSTANT) & (payees["amount_minor"] != 0)) if len(owner) else np.empty(0, dtype=np.int64)
     claim = np.concatenate([accrual, receipt, owner[moved]]).astype(np.int64)
     payee = np.concatenate([np.full(len(accrual) + len(receipt), -1), moved]).astype(np.int64)
-    take = {name: staged.claims[name].to_numpy()[claim] for name in _CLAIM_COLUMNS}
+    take = {name: staged.claims[name][claim] for name in _CLAIM_COLUMNS}
     moved_kind = np.where(take["form_type"][len(accrual) + len(receipt) :] == "loan", "LOAN", "PAYMENT")
     kind = np.concatenate([np.full(len(accrual), "EXPENSE"), np.full(len(receipt), "RECEIPT"), moved_kind]).astype(object)
-    part = np.where(payee >= 0, payees["part_no"].to_numpy()[np.maximum(payee, 0)] if len(payees) else 0, np.where(kind == "EXPENSE", 0, 1))
+    part = np.where(payee >= 0, payees["part_no"][np.maximum(payee, 0)] if len(owner) else 0, np.where(kind == "EXPENSE", 0, 1))
     at = np.maximum(payee, 0)
     instant = take["event_ms"]
     if company.accrual == "on_payment":
         instant = np.where(kind == "EXPENSE", paid[claim], instant)
-    if len(payees):
-        instant = np.where(payee >= 0, payees["paid_ms"].to_numpy()[at], instant)
-    sha = np.where(payee >= 0, payees["source_sha256"].to_numpy()[at] if len(payees) else "", take["source_sha256"])
-    amount = np.where(payee >= 0, payees["amount_minor"].to_numpy()[at] if len(payees) else 0, take["total_minor"])
+    if len(owner):
+        instant = np.where(payee >= 0, payees["paid_ms"][at], instant)
+    sha = np.where(payee >= 0, payees["source_sha256"][at] if len(owner) else "", take["source_sha256"])
+    amount = np.where(payee >= 0, payees["amount_minor"][at] if len(owner) else 0, take["total_minor"])
     staffs = context.reference.staffs
     departments = context.reference.departments
     entries = {
@@ -110,7 +108,7 @@ def entries_of(staged: StagedClaims, claims: Array, company: CompanyMapping, con
     return _dispositions(entries, event, claims, staged, company, context)
 
 
-def _dispositions(entries: Columns, event: Array, claims: Array, staged: StagedClaims, company: CompanyMapping, context: MappingContext) -> Columns:
+def _dispositions(entries: Columns, event: Array, claims: Array, staged: StagedColumns, company: CompanyMapping, context: MappingContext) -> Columns:
     """Marks what the ERP already has (unchanged, drift), what the cut-over skips, and what may be posted now (ready).
 
     Where finance accepted a payment before its claim, the refused accrual stays as it is listed.
@@ -120,7 +118,7 @@ def _dispositions(entries: Columns, event: Array, claims: Array, staged: StagedC
     same = np.array([found is not None and found.source_sha256 == sha for found, sha in zip(known, entries["source_sha256"], strict=True)], dtype=bool)
     disposition = np.full(len(known), "ready", dtype=object)
     if context.start_ms is not None:
-        before = np.zeros(len(staged.claims), dtype=bool)
+        before = np.zeros(len(staged.claims["claim_id"]), dtype=bool)
         before[claims] = (event != NO_INSTANT) & (event < context.start_ms)
         disposition[before[entries["claim"]]] = "skipped"
     disposition[posted & same] = "unchanged"
@@ -139,12 +137,12 @@ def _dispositions(entries: Columns, event: Array, claims: Array, staged: StagedC
     return {**entries, "disposition": disposition, "own_number": own, "suspended": suspended}
 
 
-def _sent_back(entries: Columns, disposition: Array, posted: Array, staged: StagedClaims) -> Columns:
+def _sent_back(entries: Columns, disposition: Array, posted: Array, staged: StagedColumns) -> Columns:
     """Marks payments the bank sent back, dated the day they came back; one never posted leaves nothing to undo (rule 26)."""
     payee = entries["payee"]
-    if not len(staged.payees):
+    if not len(staged.payees["claim"]):
         return entries
-    back = np.where(payee >= 0, staged.payees["returned_ms"].to_numpy()[np.maximum(payee, 0)], NO_INSTANT)
+    back = np.where(payee >= 0, staged.payees["returned_ms"][np.maximum(payee, 0)], NO_INSTANT)
     returned = back != NO_INSTANT
     disposition[returned] = np.where(posted[returned], "returned", "reversed")
     return {

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, NO_DAY, VOUCHER_LINES, Columns, stacked
+from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, NO_DAY, VOUCHER_LINES, Columns, picked, stacked
 from etl.steps.failures import Failures
 from etl.steps.lookups import CompanyRules, Problem, ask
 
@@ -71,7 +71,7 @@ class LineBook:
         columns = stacked(self.blocks)
         keep = np.flatnonzero((columns["debit_minor"] != 0) | (columns["credit_minor"] != 0))
         order = keep[np.lexsort((columns["suborder"][keep], columns["order"][keep], columns["section"][keep], columns["entry"][keep]))]
-        lines = {name: values[order] for name, values in columns.items()}
+        lines = picked(columns, order)
         entry, codes = lines["entry"], lines["account_code"]
         starts = np.flatnonzero(np.append(True, entry[1:] != entry[:-1])) if len(entry) else np.empty(0, dtype=np.int64)
         accounts, which = ask(self.rules.account, codes, days[entry])
@@ -131,8 +131,8 @@ class LineBook:
         table = stacked(self.sources)
         position = place[table["handle"]]
         kept = position >= 0
-        sources = {name: values[kept] for name, values in table.items()}
-        return LINE_SOURCES.frame({**sources, "entry_no": lines["entry_no"][position[kept]], "line_no": lines["line_no"][position[kept]]})
+        position = position[kept]
+        return LINE_SOURCES.frame({**picked(table, kept), "entry_no": lines["entry_no"][position], "line_no": lines["line_no"][position]})
 
 
 __all__ = ["ADVANCE", "BANK", "COMPANY_PAID", "EXPENSE", "PAYABLE", "RESIDUAL", "TAX", "LineBook", "Problem"]

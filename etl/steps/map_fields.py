@@ -6,7 +6,6 @@ marked [C]; ``etl.frames`` describes every frame.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from etl.frames import (
     Columns,
     FrameSpec,
     day_of,
-    python_text,
+    picked,
 )
 from etl.masking import mask_name
 from etl.money import to_text
@@ -34,7 +33,7 @@ from etl.steps.linebook import LineBook
 from etl.steps.lookups import CompanyRules, decide, dimension_paths, look_up
 from etl.steps.mapped import FRAMES, MappedClaims, MappingContext
 from etl.steps.settlements import book_receipts, book_settlements
-from etl.steps.stage import StagedClaims
+from etl.steps.stage import StagedClaims, StagedColumns
 from etl.steps.summaries import summary
 from etl.steps.unmapped import carry_unreadable, mark_gone, reject_unmapped
 
@@ -48,15 +47,15 @@ def custom_paths(mappings: Mappings) -> tuple[str, ...]:
 
 def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no: int = 1) -> MappedClaims:
     """Entries, vouchers and rejects of one chunk; conservation is the caller's assertion over the entries frame."""
-    staged = StagedClaims(*(python_text(getattr(staged, field.name)) for field in fields(staged)))
+    columns = StagedColumns.of(staged)
     companies = Companies(context.mappings, context.reference)
-    company_of, unmapped = companies.of_claims(staged)
+    company_of, unmapped = companies.of_claims(columns)
     parts = []
     number = first_entry_no
     for index, rules in enumerate(company_rules(context, companies)):
-        entries = entries_of(staged, np.flatnonzero(company_of == index), rules.mapping, context, number)
+        entries = entries_of(columns, np.flatnonzero(company_of == index), rules.mapping, context, number)
         number += len(entries["entry_no"])
-        parts.append(_map_company(staged, entries, rules, context))
+        parts.append(_map_company(columns, entries, rules, context))
     parts.append(reject_unmapped(staged, company_of, unmapped, context, number))
     number += len(parts[-1].entries)
     parts.append(carry_unreadable(staged, context, number))
@@ -89,7 +88,7 @@ def company_rules(context: MappingContext, companies: Companies | None = None) -
     ]
 
 
-def _map_company(staged: StagedClaims, entries: Columns, rules: CompanyRules, context: MappingContext) -> MappedClaims:
+def _map_company(staged: StagedColumns, entries: Columns, rules: CompanyRules, context: MappingContext) -> MappedClaims:
     failures = Failures(rules.mapping.owner)
     kind = entries["entry_kind"]
     ready = entries["disposition"] == "ready"
@@ -102,10 +101,10 @@ def _map_company(staged: StagedClaims, entries: Columns, rules: CompanyRules, co
     accruals = book_accruals(
         book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures, budget_by_approval=context.mappings.budget.date == "approval"
     )
-    foreign = np.zeros(len(staged.claims), dtype=bool)
+    foreign = np.zeros(len(staged.claims["claim_id"]), dtype=bool)
     lines = staged.lines
-    local = lines["claim"].to_numpy()[lines["foreign_currency"].to_numpy() == ""]
-    foreign[lines["claim"].to_numpy()] = True
+    local = lines["claim"][lines["foreign_currency"] == ""]
+    foreign[lines["claim"]] = True
     foreign[local] = False
     moved = np.flatnonzero(ready & np.isin(kind, ["PAYMENT", "LOAN"]))
     parties = book_settlements(book, entries, moved, staged, rules, failures, foreign, suspended=entries["suspended"])
@@ -168,13 +167,13 @@ def _posting_days(entries: Columns, ready: Array, rules: CompanyRules, failures:
     return {**entries, "voucher_day": days, "rule_day": rules.alike(days)}
 
 
-def _summaries(entries: Columns, ready: Array, staged: StagedClaims, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]) -> Array:
+def _summaries(entries: Columns, ready: Array, staged: StagedColumns, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]) -> Array:
     style = rules.mapping.voucher
     texts = style.summaries
     base = rules.mapping.company.base_currency
-    titles, names = staged.claims["title"].to_numpy(), entries["claimant_name"]
-    offset = staged.claims["written_off_minor"].to_numpy() != 0
-    plan_sizes = np.bincount(staged.payees["claim"].to_numpy(), minlength=len(staged.claims)) if len(staged.payees) else np.zeros(len(staged.claims))
+    titles, names = staged.claims["title"], entries["claimant_name"]
+    offset = staged.claims["written_off_minor"] != 0
+    plan_sizes = np.bincount(staged.payees["claim"], minlength=len(titles))
     result = np.full(len(names), "", dtype=object)
     suspended = entries["suspended"]
     for row, kind, form, claim, code in zip(
@@ -211,11 +210,11 @@ def _summaries(entries: Columns, ready: Array, staged: StagedClaims, rules: Comp
     return result
 
 
-def _attachments(entries: Columns, staged: StagedClaims, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures) -> Array:
+def _attachments(entries: Columns, staged: StagedColumns, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures) -> Array:
     """Attached originals: form + invoices + others for accruals, bank slip for the rest (rule 18, golden cases)."""
     kind = entries["entry_kind"]
     form = entries["form_type"]
-    originals = staged.claims["originals"].to_numpy()[entries["claim"]]
+    originals = staged.claims["originals"][entries["claim"]]
     counts = np.where(
         kind == "EXPENSE", 1 + accruals.distinct_invoices + originals, np.where((kind == "PAYMENT") & (form == "expense"), 1, np.where(kind == "PAYMENT", 1, 2))
     )
@@ -241,7 +240,7 @@ def _settle(entries: Columns, ready: Array, failures: Failures) -> Columns:
 
 
 def _vouchers(entries: Columns, kept: Array, summaries: Array, attachments: Array, lines: pd.DataFrame, rules: CompanyRules) -> pd.DataFrame:
-    frame = {name: values[kept] for name, values in entries.items()}
+    frame = picked(entries, kept)
     totals = lines.groupby("entry_no")["debit_minor"].sum()
     periods = look_up(lambda day: (day_of(day) or rules.run_day).timetuple()[:2], frame["voucher_day"])
     company, style, size = rules.mapping.company, rules.mapping.voucher, len(frame["entry_no"])
