@@ -190,8 +190,9 @@ def _tax(lines: Columns, entries: Columns, staged: StagedColumns, rules: Company
             answer = deductible(InvoiceUse(invoice_id, tax, rate, approved, fee_day, frozenset(items.split())), invoice, rules.vat)
             if answer.problem is not None:
                 failures.add(row, *answer.problem)
-            parts += [_TaxPart(row, line, invoice_id, part_rate, part) for part_rate, part in answer.parts]
-            booked = sum(part for _, part in answer.parts)
+            for part_rate, part in answer.parts:
+                parts.append(_TaxPart(row, line, invoice_id, part_rate, part))
+                booked += part
             findings += [(row, rule, detail, booked) for rule, detail in answer.findings]
         if booked and invoice is not None and invoice.traveller and not rules.is_employee(invoice.traveller):
             shown = f"invoice {invoice_id}: traveller {mask_name(invoice.traveller)} is no employee in Hesi's staff list"
@@ -202,18 +203,21 @@ def _tax(lines: Columns, entries: Columns, staged: StagedColumns, rules: Company
                 failures.add(row, "INVOICE_TITLE", f"invoice {invoice_id}: {wrong}")
         if invoice_id:
             booked_on[row, invoice_id] = booked_on.get((row, invoice_id), 0) + booked
+    invoices = [rules.reference.invoices.get(invoice_id) for _, invoice_id in booked_on]
     named = uses["tax_minor"] != NO_AMOUNT
     base = rules.mapping.company.base_currency
     return _Tax(
         sum_by(*_lines_and_taxes(parts), size),
         sum_by(uses["line"][named], uses["tax_minor"][named], size),
         parts,
-        VOUCHER_INVOICES.from_rows(
-            [
-                (row, invoice_id, invoice.kind if invoice else "", (invoice.gross_minor if invoice else None) or 0, booked)
-                for (row, invoice_id), booked in booked_on.items()
-                for invoice in [rules.reference.invoices.get(invoice_id)]
-            ]
+        VOUCHER_INVOICES.frame(
+            {
+                "entry_no": [row for row, _ in booked_on],
+                "invoice_id": [invoice_id for _, invoice_id in booked_on],
+                "invoice_kind": [invoice.kind if invoice else "" for invoice in invoices],
+                "amount_minor": [(invoice.gross_minor if invoice else None) or 0 for invoice in invoices],
+                "tax_minor": list(booked_on.values()),
+            }
         ),
         FINDINGS.from_rows([(entries["claim_id"][row], entries["claim_code"][row], *finding, base) for row, *finding in findings]),
         np.bincount(np.array([row for row, _ in booked_on], dtype=np.int64), minlength=len(entries["entry_no"])),

@@ -92,11 +92,12 @@ class LineBook:
         """Dimensions of the lines, type by type; a line's account is ``accounts[which]``."""
         found: list[Columns] = []
         for dim_type in sorted({name for account in accounts if account is not None for name in account.dimensions}):
-            rule = np.array([account.dimensions.get(dim_type, "forbidden") if account else "forbidden" for account in accounts], dtype=object)[which]
+            rules = [account.dimensions.get(dim_type, "forbidden") if account else "forbidden" for account in accounts]
+            wanted = np.array([rule != "forbidden" for rule in rules], dtype=bool)[which]
+            required = np.array([rule == "required" for rule in rules], dtype=bool)[which]
             codes, names, problems = self._values(dim_type, order)
-            wanted = rule != "forbidden"
             failures.add_where(lines["entry"][wanted], problems[wanted])
-            for row in np.flatnonzero((rule == "required") & (codes == "") & pd.isna(problems)).tolist():
+            for row in np.flatnonzero(required & (codes == "") & pd.isna(problems)).tolist():
                 failures.add(int(lines["entry"][row]), "DIMENSION_MISSING", f"account {lines['account_code'][row]} requires {dim_type}")
             used = np.flatnonzero(wanted & (codes != ""))
             found.append(
