@@ -7,22 +7,25 @@ Text is the pandas ``str`` dtype, amounts are ``int64`` minor units of the curre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from etl.errors import PayloadChanged
 
 NO_DAY = -(2**31)
 NO_INSTANT = -1
+Columns = dict[str, npt.NDArray[Any]]  # what becomes a frame, by name and of one length, while a step works on it; text as Python strings
 _EPOCH = date(1970, 1, 1)
 _EMPTY: dict[str, pd.DataFrame] = {}
-_TEXT = pd.Series(dtype="str").dtype  # found once: looking a dtype up by name costs more than a column of a thousand texts
+_TEXT: Any = pd.Series(dtype="str").dtype  # found once: looking a dtype up by name costs more than a column of a thousand texts
 
 
 def day_number(day: date) -> int:
@@ -82,9 +85,29 @@ class FrameSpec:
         return frame
 
 
+def columns_of(frame: pd.DataFrame) -> Columns:
+    """The frame's columns, for a step that reads them many times: its text is made Python strings once."""
+    return {str(name): values.to_numpy() for name, values in frame.items()}
+
+
+def picked(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
+    """These rows of the columns, by number or by mask."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def stacked(parts: Sequence[Columns]) -> Columns:
+    """The rows of several parts of the same columns, one below the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
     """Rows as named tuples; a frame of a few rows may be read so, never a hot path."""
     return iter(frame.itertuples(index=False))
+
+
+def tuples(frame: pd.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Rows as plain tuples of these columns; column by column, since pandas takes Arrow text out one by one slowly."""
+    return zip(*(frame[name].tolist() for name in names), strict=True)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -100,7 +123,7 @@ def _column(values: Any, dtype: str) -> Any:
     elif not isinstance(values, (list, np.ndarray)):
         values = list(values)
     if dtype == "str":
-        return pd.array(values, dtype=_TEXT)
+        return _TEXT.__from_arrow__(pa.array(values, type=pa.large_string(), from_pandas=True))
     return values.copy() if getattr(values, "dtype", None) == dtype else pd.Series(values, dtype=dtype).array
 
 

@@ -8,13 +8,14 @@ from dataclasses import fields, replace
 from itertools import chain, repeat
 
 import msgspec
+import numpy as np
 import pandas as pd
 from msgspec import Raw
 
 from etl.erp.posted import last_revisions, live_vouchers
 from etl.erp.standing import packed
 from etl.errors import ControlTotalMismatch
-from etl.frames import NO_AMOUNT, rows
+from etl.frames import NO_AMOUNT, tuples
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
 from etl.payload import may_repeat_keys, page_items
 from etl.pipeline.context import Run, stored_now
@@ -152,12 +153,9 @@ def read_staged(run: Run, chunk: int) -> StagedClaims:
 
 def known_entries(known: pd.DataFrame) -> dict[tuple[str, str, int], Known]:
     """What the ERP knows, keyed for the mapping."""
-    return {
-        (row.claim_id, row.entry_kind, row.part_no): Known(
-            row.state, row.source_sha256, row.claim_code, row.company_code, row.currency, row.amount_minor, row.outbox_number
-        )
-        for row in rows(known)
-    }
+    keys = tuples(known, "claim_id", "entry_kind", "part_no")
+    facts = tuples(known, "state", "source_sha256", "claim_code", "company_code", "currency", "amount_minor", "outbox_number")
+    return {key: Known(*found) for key, found in zip(keys, facts, strict=True)}
 
 
 def map_chunks(run: Run) -> Counted:
@@ -178,7 +176,7 @@ def map_chunks(run: Run) -> Counted:
             mapped = map_fields(staged, context, first_entry_no=next_entry)
             assert_conserved(staged, mapped, chunk)
             mapped = _revised(run, mapped, context, next_entry + len(mapped.entries))
-            next_entry = max(next_entry, *mapped.entries["entry_no"], *mapped.vouchers["entry_no"]) + 1 if len(mapped.entries) else next_entry
+            next_entry = 1 + int(np.concatenate([mapped.entries["entry_no"], mapped.vouchers["entry_no"]]).max(initial=next_entry - 1))
             fresh += _count(run.run_id, staged, mapped, known, counts)
             run.work.write_frames("map_fields", chunk, {name: getattr(mapped, name) for name in MAPPED})
             facts.rows_in += len(staged.claims) + len(staged.rejects)
@@ -196,10 +194,10 @@ def _revised(run: Run, mapped: MappedClaims, context: MappingContext, next_entry
     touched = entries.loc[entries["disposition"].isin(["ready", "drift", "returned"]), ["claim_id", "disposition"]]
     if touched.empty:
         return mapped
-    last = run.read(last_revisions, sorted(set(touched["claim_id"])))
+    last = run.read(last_revisions, sorted(set(touched["claim_id"].tolist())))
     # What was paid before its accrual may wait on the suspense account: no change, so nobody needs to accept it.
     accrued = entries.loc[(entries["disposition"] == "ready") & (entries["entry_kind"] == "EXPENSE"), "claim_id"]
-    moved = {key[0] for key in last if key[1] == "PAYMENT"}.intersection(accrued)
+    moved = {key[0] for key in last if key[1] == "PAYMENT"}.intersection(accrued.tolist())
     if context.revise:
         # What posts again or is paid after a revision may leave a reclassification or a correction behind.
         moved |= {key[0] for key, revision in last.items() if revision > 0 or key[1] in {"CORRECTION", "RECLASS"}}
@@ -236,14 +234,14 @@ def _count(run_id: str, staged: StagedClaims, mapped: MappedClaims, known: dict[
     seen = {key[0] for key in known}
     entries = mapped.entries
     news: dict[str, str] = {}
-    for claim_id, kind, part_no, sha in zip(entries["claim_id"], entries["entry_kind"], entries["part_no"].tolist(), entries["source_sha256"], strict=True):
+    for claim_id, kind, part_no, sha in tuples(entries, "claim_id", "entry_kind", "part_no", "source_sha256"):
         found = known.get((claim_id, kind, part_no))
         if found is None or found.source_sha256 != sha:
             news[claim_id] = "changed" if claim_id in seen else "new"
         else:
             news.setdefault(claim_id, "unchanged")
     for frame in (staged.claims, staged.rejects):
-        for form, claim_id, raw_ref in zip(frame["form_type"], frame["claim_id"], frame["raw_ref"], strict=True):
+        for form, claim_id, raw_ref in tuples(frame, "form_type", "claim_id", "raw_ref"):
             counter = counts.setdefault(form or "expense", Counter())
             counter["deleted" if "-deleted-" in raw_ref else news.get(claim_id, "not_due")] += 1
             counter["replayed"] += not raw_ref.startswith(run_id)

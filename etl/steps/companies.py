@@ -13,7 +13,7 @@ import numpy.typing as npt
 from etl.config.mapping import Mappings
 from etl.reference import Reference
 from etl.steps.lookups import Problem, first_hit, look_up
-from etl.steps.stage import StagedClaims
+from etl.steps.stage import StagedColumns
 
 NOWHERE = -1
 Array = npt.NDArray[Any]
@@ -33,16 +33,16 @@ class Companies:
             self._banks |= dict.fromkeys((bank.hesi for bank in company.bank_accounts), index)
         self._departments = [path.partition(".")[2] for path in self.paths if path.startswith("department.")]
 
-    def of_claims(self, staged: StagedClaims) -> tuple[Array, Array]:
+    def of_claims(self, staged: StagedColumns) -> tuple[Array, Array]:
         """Company of every claim, NOWHERE where there is none; and the value that names its legal entity in Hesi."""
         columns = []
         for path in self.paths:
             level, _, key = path.partition(".")
             if level == "form" and path in staged.claims:
-                columns.append(np.asarray(staged.claims[path], dtype=object))
+                columns.append(staged.claims[path])
             elif level == "department":
                 columns.append(look_up(lambda id_, key=key: self._inherited(id_, key), staged.claims["department_id"]))
-        values = first_hit(columns) if columns else np.full(len(staged.claims), "", dtype=object)
+        values = first_hit(columns) if columns else np.full(len(staged.claims["claim_id"]), "", dtype=object)
         return look_up(self._of_entity, values).astype(np.int64), values
 
     def other_bank(self, own: int, *keys: str) -> Problem | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from etl.rejects import CATALOGUE, OWNER_NAMES
 
@@ -26,11 +27,11 @@ class Failures:
         elif reason not in earlier[2]:
             self.found[row] = (*earlier[:2], f"{earlier[2]} | {reason}")
 
-    def add_where(self, rows: npt.NDArray[np.int64], problems: Iterable[tuple[str, str] | None]) -> None:
+    def add_where(self, rows: npt.NDArray[np.int64], problems: npt.NDArray[Any]) -> None:
         """A problem per row, None where there is none."""
-        for row, problem in zip(rows.tolist(), problems, strict=True):
-            if problem is not None:
-                self.add(row, *problem)
+        found = np.flatnonzero(pd.notna(problems))
+        for row, problem in zip(rows[found].tolist(), problems[found], strict=True):
+            self.add(row, *problem)
 
     def mask(self, size: int) -> npt.NDArray[np.bool_]:
         """True for entries without a reason."""

@@ -31,22 +31,33 @@ D = TypeVar("D", bound=Dated)
 
 def look_up(answer: Callable[..., T], *columns: pd.Series | npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``answer`` for every row, asked once per distinct combination of values."""
+    answers, which = ask(answer, *columns)
+    return answers[which]
+
+
+def decide(answer: Callable[..., tuple[Any, Problem | None]], *columns: pd.Series | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The value and the problem of every row, for an ``answer`` that gives both; asked like :func:`look_up`."""
+    answers, which = ask(answer, *columns)
+    values, problems = np.empty(len(answers), dtype=object), np.empty(len(answers), dtype=object)
+    for i, (value, problem) in enumerate(answers):
+        values[i], problems[i] = value, problem
+    return values[which], problems[which]
+
+
+def ask(answer: Callable[..., T], *columns: pd.Series | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """``answer`` to each distinct combination of values, and which of these answers every row has."""
     size = len(columns[0])
-    if not size:
-        return np.empty(0, dtype=object)
-    combined = np.zeros(size, dtype=np.int64)
-    factors: list[tuple[npt.NDArray[np.int64], list[Any]]] = []
+    which = np.zeros(size, dtype=np.int64)
     for column in columns:
         codes, values = pd.factorize(column)
-        combined = combined * len(values) + codes
-        factors.append((codes, list(values)))
-    inverse, distinct = pd.factorize(combined)
+        which = which * len(values) + codes
+    which, distinct = pd.factorize(which)
     first = np.empty(len(distinct), dtype=np.int64)
-    first[inverse[::-1]] = np.arange(size - 1, -1, -1)
+    first[which[::-1]] = np.arange(size - 1, -1, -1)
     answers = np.empty(len(first), dtype=object)
-    for i, row in enumerate(first.tolist()):
-        answers[i] = answer(*(values[codes[row]] for codes, values in factors))
-    return answers[inverse]
+    for i, row in enumerate(zip(*(np.asarray(column)[first].tolist() for column in columns), strict=True)):
+        answers[i] = answer(*row)
+    return answers, which
 
 
 def nearest(value: str, known: Iterable[str]) -> str:

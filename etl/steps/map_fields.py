@@ -16,11 +16,12 @@ import pandas as pd
 from etl.config.mapping import Mappings
 from etl.frames import (
     ENTRIES,
-    NO_DAY,
     REJECTS,
     VOUCHERS,
+    Columns,
     FrameSpec,
     day_of,
+    picked,
 )
 from etl.masking import mask_name
 from etl.money import to_text
@@ -29,10 +30,10 @@ from etl.steps.companies import Companies
 from etl.steps.entries import entries_of
 from etl.steps.failures import Failures
 from etl.steps.linebook import LineBook
-from etl.steps.lookups import CompanyRules, dimension_paths, look_up
+from etl.steps.lookups import CompanyRules, decide, dimension_paths, look_up
 from etl.steps.mapped import FRAMES, MappedClaims, MappingContext
 from etl.steps.settlements import book_receipts, book_settlements
-from etl.steps.stage import StagedClaims
+from etl.steps.stage import StagedClaims, StagedColumns
 from etl.steps.summaries import summary
 from etl.steps.unmapped import carry_unreadable, mark_gone, reject_unmapped
 
@@ -46,14 +47,15 @@ def custom_paths(mappings: Mappings) -> tuple[str, ...]:
 
 def map_fields(staged: StagedClaims, context: MappingContext, *, first_entry_no: int = 1) -> MappedClaims:
     """Entries, vouchers and rejects of one chunk; conservation is the caller's assertion over the entries frame."""
+    columns = StagedColumns.of(staged)
     companies = Companies(context.mappings, context.reference)
-    company_of, unmapped = companies.of_claims(staged)
+    company_of, unmapped = companies.of_claims(columns)
     parts = []
     number = first_entry_no
     for index, rules in enumerate(company_rules(context, companies)):
-        entries = entries_of(staged, np.flatnonzero(company_of == index), rules.mapping, context, number)
-        number += len(entries)
-        parts.append(_map_company(staged, entries, rules, context))
+        entries = entries_of(columns, np.flatnonzero(company_of == index), rules.mapping, context, number)
+        number += len(entries["entry_no"])
+        parts.append(_map_company(columns, entries, rules, context))
     parts.append(reject_unmapped(staged, company_of, unmapped, context, number))
     number += len(parts[-1].entries)
     parts.append(carry_unreadable(staged, context, number))
@@ -86,37 +88,37 @@ def company_rules(context: MappingContext, companies: Companies | None = None) -
     ]
 
 
-def _map_company(staged: StagedClaims, entries: pd.DataFrame, rules: CompanyRules, context: MappingContext) -> MappedClaims:
+def _map_company(staged: StagedColumns, entries: Columns, rules: CompanyRules, context: MappingContext) -> MappedClaims:
     failures = Failures(rules.mapping.owner)
-    kind = entries["entry_kind"].to_numpy()
-    ready = entries["disposition"].to_numpy() == "ready"
+    kind = entries["entry_kind"]
+    ready = entries["disposition"] == "ready"
     if context.revise:  # the new version of a posted accrual is mapped like any other; etl.steps.revise decides what becomes of it
-        ready = ready | ((entries["disposition"].to_numpy() == "drift") & (kind == "EXPENSE"))
+        ready = ready | ((entries["disposition"] == "drift") & (kind == "EXPENSE"))
     _hold_other_currencies(entries, ready, rules, failures)
-    _hold_foreign_numbers(entries, ready & (entries["disposition"].to_numpy() == "ready"), failures)
+    _hold_foreign_numbers(entries, ready & (entries["disposition"] == "ready"), failures)
     entries = _posting_days(entries, ready, rules, failures)
     book = LineBook(rules)
     accruals = book_accruals(
         book, entries, np.flatnonzero(ready & (kind == "EXPENSE")), staged, rules, failures, budget_by_approval=context.mappings.budget.date == "approval"
     )
-    foreign = np.zeros(len(staged.claims), dtype=bool)
+    foreign = np.zeros(len(staged.claims["claim_id"]), dtype=bool)
     lines = staged.lines
-    local = lines["claim"].to_numpy()[lines["foreign_currency"].to_numpy() == ""]
-    foreign[lines["claim"].to_numpy()] = True
+    local = lines["claim"][lines["foreign_currency"] == ""]
+    foreign[lines["claim"]] = True
     foreign[local] = False
     moved = np.flatnonzero(ready & np.isin(kind, ["PAYMENT", "LOAN"]))
-    parties = book_settlements(book, entries, moved, staged, rules, failures, foreign, suspended=entries["suspended"].to_numpy())
+    parties = book_settlements(book, entries, moved, staged, rules, failures, foreign, suspended=entries["suspended"])
     book_receipts(book, entries, np.flatnonzero(ready & (kind == "RECEIPT")), staged, rules, failures)
     summaries = _summaries(entries, ready, staged, rules, accruals, dict(zip(moved.tolist(), parties, strict=True)))
     attachments = _attachments(entries, staged, accruals, rules, ready, failures)
-    numbers, days = entries["entry_no"].to_numpy(), entries["rule_day"].to_numpy()
+    numbers, days = entries["entry_no"], entries["rule_day"]
     voucher_lines, dimensions, sources = book.close(entry_no=numbers, summaries=summaries, days=days, failures=failures)
     entries = _settle(entries, ready, failures)
-    kept = ready & failures.mask(len(entries)) & (entries["disposition"].to_numpy() != "waiting")
+    kept = ready & failures.mask(len(entries["entry_no"])) & (entries["disposition"] != "waiting")
     vouchers = _vouchers(entries, kept, summaries, attachments, voucher_lines, rules)
     keep = numbers[kept]
     return MappedClaims(
-        entries=ENTRIES.frame({name: entries[name] for name in ENTRIES.columns}),
+        entries=ENTRIES.frame(entries),
         vouchers=vouchers,
         voucher_lines=_only(voucher_lines, keep),
         line_dimensions=_only(dimensions, keep),
@@ -136,49 +138,46 @@ def _only(frame: pd.DataFrame, entry_nos: Array) -> pd.DataFrame:
     kept = np.isin(frame["entry_no"].to_numpy(), entry_nos)
     if kept.all():
         return frame
-    return frame[kept].reset_index(drop=True)
+    # Column by column: a mask keeps runs of rows, where pandas would pick the rows of a frame one by one.
+    return pd.DataFrame({name: frame[name].array[kept] for name in frame}, copy=False)
 
 
-def _hold_other_currencies(entries: pd.DataFrame, ready: Array, rules: CompanyRules, failures: Failures) -> None:
+def _hold_other_currencies(entries: Columns, ready: Array, rules: CompanyRules, failures: Failures) -> None:
     """Amounts that Hesi does not state in the book's base currency (rule 7)."""
     base = rules.mapping.company.base_currency
-    for row in np.flatnonzero(ready & (entries["currency"].to_numpy() != base)):
+    for row in np.flatnonzero(ready & (entries["currency"] != base)):
         failures.add(int(row), "BASE_CURRENCY", f"expected amounts in {base}, the base currency of book {rules.mapping.company.book}")
 
 
-def _hold_foreign_numbers(entries: pd.DataFrame, ready: Array, failures: Failures) -> None:
+def _hold_foreign_numbers(entries: Columns, ready: Array, failures: Failures) -> None:
     """A number that is not ours on a claim we have not posted means somebody else booked it."""
-    numbers = entries["hesi_voucher_no"].to_numpy()
-    first = entries["form_type"].to_numpy() != "expense"
-    for row in np.flatnonzero(
-        ready & (numbers != "") & (numbers != entries["own_number"].to_numpy()) & (first | (entries["entry_kind"].to_numpy() == "EXPENSE"))
-    ):
+    numbers = entries["hesi_voucher_no"]
+    first = entries["form_type"] != "expense"
+    for row in np.flatnonzero(ready & (numbers != "") & (numbers != entries["own_number"]) & (first | (entries["entry_kind"] == "EXPENSE"))):
         failures.add(int(row), "FOREIGN_NUMBER", f"Hesi already shows voucher number {numbers[row]} on this claim, and it is not ours")
 
 
-def _posting_days(entries: pd.DataFrame, ready: Array, rules: CompanyRules, failures: Failures) -> pd.DataFrame:
-    kinds, events = entries["entry_kind"].to_numpy(), entries["event_day"].to_numpy()
-    answers = look_up(rules.posting_day, kinds, events)
-    days = np.full(len(entries), NO_DAY, dtype=np.int64)
-    for row, (day, problem) in enumerate(answers):
-        days[row] = events[row] if day is None else day
-        if problem is not None and ready[row]:
-            rule, reason = problem
-            failures.add(row, rule, reason, disposition=rules.period_disposition(kinds[row]) if rule == "PERIOD_CLOSED" else None)
-    return entries.assign(voucher_day=days, rule_day=rules.alike(days))
+def _posting_days(entries: Columns, ready: Array, rules: CompanyRules, failures: Failures) -> Columns:
+    kinds, events = entries["entry_kind"], entries["event_day"]
+    found, problems = decide(rules.posting_day, kinds, events)
+    for row in np.flatnonzero(ready & pd.notna(problems)).tolist():
+        rule, reason = problems[row]
+        failures.add(row, rule, reason, disposition=rules.period_disposition(kinds[row]) if rule == "PERIOD_CLOSED" else None)
+    days = np.where(pd.isna(found), events, found).astype(np.int64)
+    return {**entries, "voucher_day": days, "rule_day": rules.alike(days)}
 
 
-def _summaries(entries: pd.DataFrame, ready: Array, staged: StagedClaims, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]) -> Array:
+def _summaries(entries: Columns, ready: Array, staged: StagedColumns, rules: CompanyRules, accruals: Accruals, parties: dict[int, Any]) -> Array:
     style = rules.mapping.voucher
     texts = style.summaries
     base = rules.mapping.company.base_currency
-    titles, names = staged.claims["title"].to_numpy(), entries["claimant_name"].to_numpy()
-    offset = staged.claims["written_off_minor"].to_numpy() != 0
-    plan_sizes = np.bincount(staged.payees["claim"].to_numpy(), minlength=len(staged.claims)) if len(staged.payees) else np.zeros(len(staged.claims))
-    result = np.full(len(entries), "", dtype=object)
-    suspended = entries["suspended"].to_numpy()
+    titles, names = staged.claims["title"], entries["claimant_name"]
+    offset = staged.claims["written_off_minor"] != 0
+    plan_sizes = np.bincount(staged.payees["claim"], minlength=len(titles))
+    result = np.full(len(names), "", dtype=object)
+    suspended = entries["suspended"]
     for row, kind, form, claim, code in zip(
-        range(len(entries)), entries["entry_kind"], entries["form_type"], entries["claim"].tolist(), entries["claim_code"], strict=True
+        range(len(names)), entries["entry_kind"], entries["form_type"], entries["claim"].tolist(), entries["claim_code"], strict=True
     ):
         if not ready[row]:
             continue
@@ -211,11 +210,11 @@ def _summaries(entries: pd.DataFrame, ready: Array, staged: StagedClaims, rules:
     return result
 
 
-def _attachments(entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures) -> Array:
+def _attachments(entries: Columns, staged: StagedColumns, accruals: Accruals, rules: CompanyRules, ready: Array, failures: Failures) -> Array:
     """Attached originals: form + invoices + others for accruals, bank slip for the rest (rule 18, golden cases)."""
-    kind = entries["entry_kind"].to_numpy()
-    form = entries["form_type"].to_numpy()
-    originals = staged.claims["originals"].to_numpy()[entries["claim"].to_numpy()]
+    kind = entries["entry_kind"]
+    form = entries["form_type"]
+    originals = staged.claims["originals"][entries["claim"]]
     counts = np.where(
         kind == "EXPENSE", 1 + accruals.distinct_invoices + originals, np.where((kind == "PAYMENT") & (form == "expense"), 1, np.where(kind == "PAYMENT", 1, 2))
     )
@@ -225,72 +224,69 @@ def _attachments(entries: pd.DataFrame, staged: StagedClaims, accruals: Accruals
     return counts
 
 
-def _settle(entries: pd.DataFrame, ready: Array, failures: Failures) -> pd.DataFrame:
+def _settle(entries: Columns, ready: Array, failures: Failures) -> Columns:
     """Final dispositions: failures become held or rejected, payments without a posted accrual wait (rule 3)."""
-    disposition = entries["disposition"].to_numpy().copy()
+    disposition = entries["disposition"].copy()
     for row, (_, what, _) in failures.found.items():
         disposition[row] = what if disposition[row] == "ready" else disposition[row]
-    kind, ids = entries["entry_kind"].to_numpy(), entries["claim_id"].to_numpy()
+    kind, ids = entries["entry_kind"], entries["claim_id"]
     has_accrual = set(ids[(kind == "EXPENSE") & np.isin(disposition, ["ready", "unchanged", "drift"])].tolist())
-    payments = np.flatnonzero((kind == "PAYMENT") & (entries["form_type"].to_numpy() == "expense") & ready)
+    payments = np.flatnonzero((kind == "PAYMENT") & (entries["form_type"] == "expense") & ready)
     for row in payments.tolist():
         if ids[row] not in has_accrual:
             disposition[row] = "waiting"
             failures.found.pop(row, None)
-    return entries.assign(disposition=disposition)
+    return {**entries, "disposition": disposition}
 
 
-def _vouchers(entries: pd.DataFrame, kept: Array, summaries: Array, attachments: Array, lines: pd.DataFrame, rules: CompanyRules) -> pd.DataFrame:
-    frame = entries[kept]
+def _vouchers(entries: Columns, kept: Array, summaries: Array, attachments: Array, lines: pd.DataFrame, rules: CompanyRules) -> pd.DataFrame:
+    frame = picked(entries, kept)
     totals = lines.groupby("entry_no")["debit_minor"].sum()
     periods = look_up(lambda day: (day_of(day) or rules.run_day).timetuple()[:2], frame["voucher_day"])
-    company, style = rules.mapping.company, rules.mapping.voucher
+    company, style, size = rules.mapping.company, rules.mapping.voucher, len(frame["entry_no"])
     return VOUCHERS.frame(
         {
             **{name: frame[name] for name in ("entry_no", "claim_id", "claim_code", "entry_kind", "company_code", "part_no", "claim_version", "source_sha256")},
-            "book_code": [company.book] * len(frame),
-            "revision": [0] * len(frame),
-            "reverses_revision": [-1] * len(frame),
-            "voucher_word": [style.word] * len(frame),
+            "book_code": [company.book] * size,
+            "revision": np.zeros(size, dtype=np.int64),
+            "reverses_revision": np.full(size, -1),
+            "voucher_word": [style.word] * size,
             "voucher_day": frame["voucher_day"],
             "original_day": frame["event_day"],
             "fiscal_year": [period[0] for period in periods],
             "fiscal_period": [period[1] for period in periods],
             "attachment_count": attachments[kept],
-            "maker": [style.maker] * len(frame),
+            "maker": [style.maker] * size,
             "summary": summaries[kept],
-            "base_currency": [company.base_currency] * len(frame),
+            "base_currency": [company.base_currency] * size,
             "total_minor": totals.reindex(frame["entry_no"], fill_value=0).to_numpy(),
         }
     )
 
 
-def _rejects(entries: pd.DataFrame, failures: Failures) -> pd.DataFrame:
+def _rejects(entries: Columns, failures: Failures) -> pd.DataFrame:
     """One row per claim and entry kind: of several parts the first is shown with their sum."""
     rows: dict[tuple[str, str], list[Any]] = {}
-    columns = {name: entries[name].to_numpy() for name in ENTRIES.columns}
     for row, (rule, disposition, reason) in sorted(failures.found.items()):
-        key = (columns["claim_id"][row], columns["entry_kind"][row])
+        key = (entries["claim_id"][row], entries["entry_kind"][row])
         if key in rows:
-            rows[key][11] += int(columns["amount_minor"][row])
+            rows[key][11] += int(entries["amount_minor"][row])
             continue
         rows[key] = [
             key[0],
-            columns["claim_code"][row],
-            columns["form_type"][row],
+            entries["claim_code"][row],
+            entries["form_type"][row],
             key[1],
             disposition,
             "map_fields",
             rule,
             reason,
             failures.owner(rule),
-            columns["company_code"][row],
-            columns["currency"][row],
-            int(columns["amount_minor"][row]),
-            mask_name(columns["claimant_name"][row]),
-            columns["department_code"][row],
-            columns["raw_ref"][row],
+            entries["company_code"][row],
+            entries["currency"][row],
+            int(entries["amount_minor"][row]),
+            mask_name(entries["claimant_name"][row]),
+            entries["department_code"][row],
+            entries["raw_ref"][row],
         ]
     return REJECTS.from_rows([tuple(values) for values in rows.values()])
-
-

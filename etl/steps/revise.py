@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from etl.frames import day_of, records
+from etl.frames import day_of, records, tuples
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import CompanyRules
 from etl.steps.mapped import MappedClaims
@@ -68,7 +68,7 @@ def continue_revisions(mapped: MappedClaims, last: Mapping[RevisionKey, int]) ->
     if not last:
         return mapped
     vouchers = mapped.vouchers
-    keys = zip(vouchers["claim_id"], vouchers["entry_kind"], vouchers["company_code"], vouchers["part_no"].tolist(), vouchers["revision"].tolist(), strict=True)
+    keys = tuples(vouchers, "claim_id", "entry_kind", "company_code", "part_no", "revision")
     revisions = [last[key[:4]] + 1 if key[4] == 0 and key[:4] in last else key[4] for key in keys]
     return replace(mapped, vouchers=vouchers.assign(revision=pd.Series(revisions, dtype="int64", index=vouchers.index)))
 

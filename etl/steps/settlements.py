@@ -9,25 +9,24 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from etl.frames import NO_INSTANT
+from etl.frames import NO_INSTANT, Columns, picked
 from etl.money import to_text
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.credits import book_write_offs, claim_dimensions, counterparty_dimensions
 from etl.steps.failures import Failures
-from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook, split_answers
-from etl.steps.lookups import CompanyRules, Counterparty, look_up
-from etl.steps.stage import StagedClaims
+from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook
+from etl.steps.lookups import CompanyRules, Counterparty, decide
+from etl.steps.stage import StagedColumns
 
 Array = npt.NDArray[Any]
 
 
 def book_settlements(
     book: LineBook,
-    entries: pd.DataFrame,
+    entries: Columns,
     rows: Array,
-    staged: StagedClaims,
+    staged: StagedColumns,
     rules: CompanyRules,
     failures: Failures,
     foreign_claims: Array,
@@ -41,23 +40,23 @@ def book_settlements(
         foreign_claims: True for rows of ``staged.claims`` whose payable is in a foreign currency.
         suspended: True for entries whose payment goes to the suspense account: nothing is owed yet.
     """
-    payees = staged.payees.iloc[entries["payee"].to_numpy()[rows]]
-    claims = entries["claim"].to_numpy()[rows]
-    days = entries["rule_day"].to_numpy()[rows]
-    forms = staged.claims["form_type"].to_numpy()[claims]
+    payees = picked(staged.payees, entries["payee"][rows])
+    claims = entries["claim"][rows]
+    days = entries["rule_day"][rows]
+    forms = staged.claims["form_type"][claims]
     finders = np.where(suspended[rows], "suspense", forms).astype(object)
-    submitters = staged.claims["submitter_id"].to_numpy()[claims]
+    submitters = staged.claims["submitter_id"][claims]
 
     def party(what: str, payee_id: str, claimant: str, day: int) -> tuple[Counterparty | None, tuple[str, str] | None]:
         finder = {"loan": rules.advance, "payment": rules.prepayment, "suspense": rules.suspense}.get(what, rules.payable)
         return finder(payee_id, claimant, day)
 
-    parties, problems = split_answers(look_up(party, finders, payees["payee_id"], submitters, days))
+    parties, problems = decide(party, finders, payees["payee_id"], submitters, days)
     failures.add_where(rows, problems)
     _hold_foreign(rows, claims, parties, payees, foreign_claims, failures)
-    amounts = payees["amount_minor"].to_numpy()
+    amounts = payees["amount_minor"]
     accounts = np.array([found.account if found else "" for found in parties], dtype=object)
-    due = staged.claims["due_ms"].to_numpy()[claims]
+    due = staged.claims["due_ms"][claims]
     base = rules.mapping.company.base_currency
     handles = book.add(
         dims=counterparty_dimensions(parties, claim_dimensions(claims, staged, rules, days, rules.mapping.payables.supplier), rules),
@@ -67,28 +66,26 @@ def book_settlements(
         currency=base,
         debit_minor=amounts,
         due_day=np.where((due == NO_INSTANT) | (forms != "loan"), -(2**31), (due + ACCOUNTING_OFFSET_MS) // DAY_MS),
-        source_line_id=payees["payee_id"].to_numpy(),
+        source_line_id=payees["payee_id"],
     )
-    book.add_sources(
-        handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str).to_numpy(), amount_minor=amounts, rule=f"{rules.place}:payables"
-    )
-    _book_bank(book, entries, rows, staged, rules, failures, credit=amounts, trade_no=payees["trade_no"].to_numpy())
+    book.add_sources(handles, source_line_id="payPlan", source_part=payees["part_no"].astype(str), amount_minor=amounts, rule=f"{rules.place}:payables")
+    _book_bank(book, entries, rows, staged, rules, failures, credit=amounts, trade_no=payees["trade_no"])
     return parties
 
 
-def _hold_foreign(rows: Array, claims: Array, parties: Array, payees: pd.DataFrame, foreign_claims: Array, failures: Failures) -> None:
+def _hold_foreign(rows: Array, claims: Array, parties: Array, payees: Columns, foreign_claims: Array, failures: Failures) -> None:
     """A supplier's foreign payable settles at another rate: held until exchange differences are built (rule 7)."""
     supplier = np.array([found is not None and not found.employee for found in parties], dtype=bool)
-    foreign = foreign_claims[claims] | (payees["foreign_currency"].to_numpy() != "")
+    foreign = foreign_claims[claims] | (payees["foreign_currency"] != "")
     for row in rows[supplier & foreign].tolist():
         failures.add(row, "FX_SETTLEMENT", "the payable is in a foreign currency; its payment may bring an exchange difference")
 
 
 def _book_bank(
     book: LineBook,
-    entries: pd.DataFrame,
+    entries: Columns,
     rows: Array,
-    staged: StagedClaims,
+    staged: StagedColumns,
     rules: CompanyRules,
     failures: Failures,
     *,
@@ -96,10 +93,10 @@ def _book_bank(
     credit: Array | int = 0,
     debit: Array | int = 0,
 ) -> None:
-    claims = entries["claim"].to_numpy()[rows]
-    days = entries["rule_day"].to_numpy()[rows]
+    claims = entries["claim"][rows]
+    days = entries["rule_day"][rows]
     base = rules.mapping.company.base_currency
-    banks, problems = split_answers(look_up(rules.bank, staged.claims["payment_account_id"].to_numpy()[claims]))
+    banks, problems = decide(rules.bank, staged.claims["payment_account_id"][claims])
     failures.add_where(rows, problems)
     for i, bank in enumerate(banks):
         if bank is not None and bank.currency != base:
@@ -120,21 +117,21 @@ def _book_bank(
     book.add_sources(handles, source_line_id="paymentAccountId", source_part=trade_no, amount_minor=amounts, rule=f"{rules.place}:bank_accounts")
 
 
-def book_receipts(book: LineBook, entries: pd.DataFrame, rows: Array, staged: StagedClaims, rules: CompanyRules, failures: Failures) -> None:
+def book_receipts(book: LineBook, entries: Columns, rows: Array, staged: StagedColumns, rules: CompanyRules, failures: Failures) -> None:
     """Books receipt entries: debit the bank, credit the loans they settle (rules 5, 11)."""
-    claims = entries["claim"].to_numpy()[rows]
-    totals = staged.claims["total_minor"].to_numpy()[claims]
-    row_of = np.full(len(staged.claims), -1)
+    claims = entries["claim"][rows]
+    totals = staged.claims["total_minor"][claims]
+    row_of = np.full(len(staged.claims["claim_id"]), -1)
     row_of[claims] = rows
     base = rules.mapping.company.base_currency
-    settled = np.zeros(len(staged.claims), dtype=np.int64)
-    np.add.at(settled, staged.write_offs["claim"].to_numpy(), staged.write_offs["amount_minor"].to_numpy())
+    settled = np.zeros(len(staged.claims["claim_id"]), dtype=np.int64)
+    np.add.at(settled, staged.write_offs["claim"], staged.write_offs["amount_minor"])
     for i in np.flatnonzero(settled[claims] != totals):
         failures.add(
             int(rows[i]),
             "RECEIPT_UNSETTLED",
             f"expected writtenOffRecords to settle the receipt of {to_text(totals[i], base)}, found {to_text(settled[claims[i]], base)}",
         )
-    trade_no = staged.claims["trade_no"].to_numpy()[claims]
+    trade_no = staged.claims["trade_no"][claims]
     _book_bank(book, entries, rows, staged, rules, failures, debit=totals, trade_no=trade_no)
     book_write_offs(book, entries, row_of, staged, rules, failures, section=BANK)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from etl.frames import Columns
 from etl.money import allocate_groups, to_text
 from etl.steps.failures import Failures
 from etl.steps.lookups import CompanyRules, look_up
-from etl.steps.stage import StagedClaims
+from etl.steps.stage import StagedColumns
 
 Array = npt.NDArray[Any]
 
@@ -39,26 +39,26 @@ class SharedLines:
     department: Array
     account: Array
 
-    def column(self, path: str, staged: StagedClaims, rules: CompanyRules) -> Array:
+    def column(self, path: str, staged: StagedColumns, rules: CompanyRules) -> Array:
         """Text of a custom field path for every share."""
         level, _, key = path.partition(".")
         if level == "share":
             return self.share_column(path, staged)
         if level == "line":
-            return np.asarray(staged.lines[path], dtype=object)[self.line] if path in staged.lines else self._nothing()
-        claim = staged.lines["claim"].to_numpy()[self.line]
+            return staged.lines[path][self.line] if path in staged.lines else self._nothing()
+        claim = staged.lines["claim"][self.line]
         if level == "form":
-            return np.asarray(staged.claims[path], dtype=object)[claim] if path in staged.claims else self._nothing()
+            return staged.claims[path][claim] if path in staged.claims else self._nothing()
         if level == "department":
             departments = rules.reference.departments
             return look_up(lambda id_: departments[id_].form.get(key, "") if id_ in departments else "", self.department)
         return self._nothing()
 
-    def share_column(self, path: str, staged: StagedClaims) -> Array:
+    def share_column(self, path: str, staged: StagedColumns) -> Array:
         """Text of a share-level field, empty for lines without shares."""
-        if path not in staged.shares or staged.shares.empty:
+        if path not in staged.shares or not len(staged.shares["line"]):
             return self._nothing()
-        values = np.asarray(staged.shares[path], dtype=object)[np.maximum(self.share, 0)]
+        values = staged.shares[path][np.maximum(self.share, 0)]
         values[self.share < 0] = ""
         return values
 
@@ -66,30 +66,30 @@ class SharedLines:
         return np.full(len(self.line), "", dtype=object)
 
 
-def share_lines(lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array, staged: StagedClaims, failures: Failures) -> SharedLines:
+def share_lines(lines: Columns, tax_by_line: Array, hesi_tax_by_line: Array, staged: StagedColumns, failures: Failures) -> SharedLines:
     """The shares of ``lines`` (a slice of staged.lines with ``row`` and ``entry``).
 
     Sum of shares = amount: the split is on the gross amount; = amount - tax: on the net amount; anything else rejects.
     """
-    entry_of = np.full(len(staged.lines), -1)
-    entry_of[lines["row"].to_numpy()] = lines["entry"].to_numpy()
-    owner = staged.shares["line"].to_numpy()
+    entry_of = np.full(len(staged.lines["claim"]), -1)
+    entry_of[lines["row"]] = lines["entry"]
+    owner = staged.shares["line"]
     rows = np.flatnonzero(entry_of[owner] >= 0) if len(owner) else np.empty(0, dtype=np.int64)
-    whole = np.setdiff1d(lines["row"].to_numpy(), owner[rows])
+    whole = np.setdiff1d(lines["row"], owner[rows])
     line = np.concatenate([owner[rows], whole]).astype(np.int64)
     share = np.concatenate([rows, np.full(len(whole), -1)]).astype(np.int64)
     order = np.lexsort((share, line))
     line, share = line[order], share[order]
-    amount = staged.lines["amount_minor"].to_numpy()
-    money = np.where(share >= 0, staged.shares["money_minor"].to_numpy()[np.maximum(share, 0)] if len(owner) else 0, amount[line])
+    amount = staged.lines["amount_minor"]
+    money = np.where(share >= 0, staged.shares["money_minor"][np.maximum(share, 0)] if len(owner) else 0, amount[line])
     tax, net = _split(line, money, staged.lines, tax_by_line, hesi_tax_by_line, entry_of, failures)
     take = np.maximum(share, 0)
     return SharedLines(
         entry=entry_of[line],
         line=line,
         share=share,
-        share_no=np.where(share >= 0, staged.shares["share_no"].to_numpy()[take] if len(owner) else 0, 0),
-        share_id=np.where(share >= 0, np.asarray(staged.shares["share_id"], dtype=object)[take] if len(owner) else "", ""),
+        share_no=np.where(share >= 0, staged.shares["share_no"][take] if len(owner) else 0, 0),
+        share_id=np.where(share >= 0, staged.shares["share_id"][take] if len(owner) else "", ""),
         money=money,
         tax=tax,
         net=net,
@@ -98,9 +98,7 @@ def share_lines(lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array
     )
 
 
-def _split(
-    line: Array, money: Array, lines: pd.DataFrame, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures
-) -> tuple[Array, Array]:
+def _split(line: Array, money: Array, lines: Columns, tax_by_line: Array, hesi_tax_by_line: Array, entry_of: Array, failures: Failures) -> tuple[Array, Array]:
     """Tax and net of every share."""
     if not len(line):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -108,8 +106,8 @@ def _split(
     sizes = np.diff(np.append(starts, len(line)))
     rows = line[starts]
     sums = np.add.reduceat(money, starts)
-    booked, hesi, gross = tax_by_line[rows], hesi_tax_by_line[rows], lines["amount_minor"].to_numpy()[rows]
-    details, currencies = lines["detail_id"].to_numpy()[rows], lines["currency"].to_numpy()[rows]
+    booked, hesi, gross = tax_by_line[rows], hesi_tax_by_line[rows], lines["amount_minor"][rows]
+    details, currencies = lines["detail_id"][rows], lines["currency"][rows]
     on_net = sums != gross
     included = np.where(sums == gross - booked, booked, np.where(sums == gross - hesi, hesi, 0))
     wrong = on_net & (sums + included != gross)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ from etl.frames import (
     STAGED_PAYEES,
     STAGED_SHARES,
     STAGED_WRITE_OFFS,
+    Columns,
+    columns_of,
 )
 from etl.masking import mask_name
 from etl.payload import (
@@ -80,6 +82,23 @@ class StagedClaims:
     payees: pd.DataFrame
     commitments: pd.DataFrame
     rejects: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class StagedColumns:
+    """The readable claims of one chunk as plain columns, for a step that works on them row by row."""
+
+    claims: Columns
+    lines: Columns
+    shares: Columns
+    invoices: Columns
+    write_offs: Columns
+    payees: Columns
+
+    @classmethod
+    def of(cls, staged: StagedClaims) -> StagedColumns:
+        """The columns of the staged frames."""
+        return cls(**{field.name: columns_of(getattr(staged, field.name)) for field in fields(cls)})
 
 
 def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False) -> StagedClaims:

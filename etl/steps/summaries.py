@@ -12,6 +12,7 @@ from etl.masking import mask_text
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _BLANKS = re.compile(r" {2,}")
+_EMPTY = dict.fromkeys(PLACEHOLDERS, "")
 _ENCODING = {"bytes_gb18030": "gb18030", "bytes_utf8": "utf-8"}
 
 
@@ -21,9 +22,10 @@ def summary(style: VoucherStyle, template: str, **values: str) -> str:
     A voucher names people, and nothing more of them: telephone, card and mail numbers typed into a title are masked.
     """
     code = values.get("code", "")
-    names = dict.fromkeys(PLACEHOLDERS, "")
-    text = template.format(**{**names, **values, "title": mask_text(values.get("title", ""))})
-    text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text)).strip(" ")
+    text = template.format_map({**_EMPTY, **values, "title": mask_text(values.get("title", ""))})
+    if not text.isprintable() or "  " in text:  # one look costs less than two substitutions
+        text = _BLANKS.sub(" ", _UNPRINTABLE.sub(" ", text))
+    text = text.strip(" ")
     if _length(text, style) <= style.summary_limit:
         return text
     tail = f" {code}" if code and text.endswith(code) else ""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from etl.frames import NO_DAY, NO_INSTANT, rows
+from etl.frames import NO_DAY, NO_INSTANT, rows, tuples
 from etl.masking import mask_name
 from etl.steps.entries import days_of
 from etl.steps.failures import Failures
@@ -136,7 +136,7 @@ def mark_gone(staged: StagedClaims, parts: list[MappedClaims], context: MappingC
     """
     if not context.known:
         return without_vouchers([], [])
-    current = {key for part in parts for key in zip(part.entries["claim_id"], part.entries["entry_kind"], part.entries["part_no"].tolist(), strict=True)}
+    current = {key for part in parts for key in tuples(part.entries, "claim_id", "entry_kind", "part_no")}
     claims = staged.claims.set_index("claim_id")[["form_type", "hesi_state", "source_updated_ms", "raw_ref"]]
     unreadable = set(staged.rejects["claim_id"])
     entries: list[tuple[Any, ...]] = []

@@ -6,6 +6,7 @@ change the tax.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -42,11 +43,12 @@ def deductible(use: InvoiceUse, invoice: Invoice | None, rules: VatRules) -> Vat
     """Tax parts ``(rate, minor units)`` of one invoice use in a company and fee type that may deduct."""
     answer = VatAnswer(kind=invoice.kind if invoice else "")
     if invoice is None:
-        tax = _unknown_kind(use, rules, answer)
+        rule, tax = None, _unknown_kind(use, rules, answer)
     else:
-        tax = _known_kind(use, invoice, rules, answer)
+        rule = kind_rule(invoice, use.fallback_day, rules)
+        tax = _known_kind(use, invoice, rule, rules, answer)
     if tax and answer.problem is None:
-        _split_by_rate(use, invoice, rules, tax, answer)
+        _split_by_rate(use, invoice, rule, tax, answer)
     return answer
 
 
@@ -60,10 +62,9 @@ def _unknown_kind(use: InvoiceUse, rules: VatRules, answer: VatAnswer) -> int:
     return tax if rules.unknown_kind == "deduct" else 0
 
 
-def _known_kind(use: InvoiceUse, invoice: Invoice, rules: VatRules, answer: VatAnswer) -> int:
+def _known_kind(use: InvoiceUse, invoice: Invoice, rule: VatKind | None, rules: VatRules, answer: VatAnswer) -> int:
     if invoice.verified is False:
         answer.findings.append(("VAT_UNVERIFIED", f"invoice {invoice.id} is not verified"))
-    rule = kind_rule(invoice, use.fallback_day, rules)
     if rule is not None and rule.flag:
         answer.findings.append(("VAT_FLAG", f"invoice {invoice.id}: {rule.flag}"))
     if rule is None or rule.method == "none":
@@ -95,10 +96,10 @@ def kind_rule(invoice: Invoice, fallback_day: int, rules: VatRules) -> VatKind |
     return None
 
 
-def used_items(use: InvoiceUse, invoice: Invoice) -> list[tuple[str, str, int]]:
+def used_items(use: InvoiceUse, invoice: Invoice) -> Sequence[tuple[str, str, int]]:
     """Items (id, rate, tax) of the invoice that the detail uses; all where it names none of them."""
-    named = [item for item in invoice.items if item[0] in use.item_ids]
-    return named or list(invoice.items)
+    named = [item for item in invoice.items if item[0] in use.item_ids] if use.item_ids else []
+    return named or invoice.items
 
 
 def listed_tax(use: InvoiceUse, invoice: Invoice, rule: VatKind) -> int:
@@ -116,7 +117,7 @@ def listed_tax(use: InvoiceUse, invoice: Invoice, rule: VatKind) -> int:
     return tax_included(sum(parts[name] or 0 for name in rule.base), rule.rate)
 
 
-def _split_by_rate(use: InvoiceUse, invoice: Invoice | None, rules: VatRules, tax: int, answer: VatAnswer) -> None:
+def _split_by_rate(use: InvoiceUse, invoice: Invoice | None, rule: VatKind | None, tax: int, answer: VatAnswer) -> None:
     by_rate: dict[str, int] = {}
     for _, rate, item_tax in used_items(use, invoice) if invoice else ():
         if rate and item_tax:
@@ -124,7 +125,6 @@ def _split_by_rate(use: InvoiceUse, invoice: Invoice | None, rules: VatRules, ta
     if len(by_rate) > 1 and sum(by_rate.values()) != 0:
         answer.parts = [part for part in zip(by_rate, allocate(tax, list(by_rate.values())), strict=True) if part[1]]
         return
-    rule = kind_rule(invoice, use.fallback_day, rules) if invoice else None
     rate = next(iter(by_rate), "") or use.rate or (f"{rule.rate.normalize():f}" if rule and rule.rate is not None else "")
     if rate:
         answer.parts = [(rate, tax)]

@@ -51,7 +51,7 @@ class WorkFolder:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, frame in frames.items():
             with written_beside(folder / f"{name}.arrow") as handle:
-                table = pa.Table.from_pandas(frame, preserve_index=False)
+                table = pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)  # nothing to convert that would be worth a thread
                 with pa.ipc.new_file(handle, table.schema) as writer:
                     writer.write_table(table)
 
