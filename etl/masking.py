@@ -12,8 +12,8 @@ from functools import lru_cache
 
 MASK = "*"
 _CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-# What every number below contains; most texts have none, and one look costs less than four.
-_LONG_NUMBER = re.compile(r"\d{7}|\d{4}[ -]\d{4}")
+# What every number below contains and an amount below 100 million does not; one look costs less than four.
+_LONG_NUMBER = re.compile(r"\d(?:\d{3}[ -]?\d{4}|-\d{7})")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Chinese mobile numbers, bare, spaced or with the country code. Followed by ".dd" it is an amount.
 _MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?[1１][3-9３-９]\d[ -]?\d{4}[ -]?\d{4}(?!\d|\.\d)")

@@ -18,7 +18,7 @@ _STATUS: dict[WriteBack, tuple[Status, str]] = {
     WriteBack.EMPTY: ("FAILED", "an empty number would delete Hesi's number"),
     WriteBack.REFUSED: ("RETRY", "Hesi refused the number"),
 }
-_STORED_AT_ONCE = 500
+_STORED_AT_ONCE = 1_000
 
 
 def write_back(run: Run) -> dict[str, int]:

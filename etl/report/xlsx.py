@@ -25,7 +25,6 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\
 _MAX_CELL = 32_767
 _WIDTHS = {"reason": 50, "detail": 50, "fix": 40, "rule": 34, "claim_code": 20, "started_at": 20, "created_at": 20}
 _OPTIONS = {
-    "constant_memory": True,
     "strings_to_formulas": False,
     "strings_to_urls": False,
     "strings_to_numbers": False,

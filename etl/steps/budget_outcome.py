@@ -134,7 +134,10 @@ def budget_rejects(rejects: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame
         rejects: :attr:`etl.steps.check_budget.BudgetOutcome.rejects`.
         entries: one chunk, as :data:`etl.frames.ENTRIES`.
     """
-    ours = rejects.merge(entries.drop(columns="disposition"), on="entry_no", how="inner", validate="one_to_one")
+    refused = entries["entry_no"].isin(rejects["entry_no"])
+    if not refused.any():
+        return REJECTS.empty()
+    ours = rejects.merge(entries[refused].drop(columns="disposition"), on="entry_no", how="inner", validate="one_to_one")
     owners = [OWNER_NAMES[CATALOGUE[code].owner][0] for code in ours["rule"]]
     rows = ours.assign(step="check_budget", owner=owners)
     return REJECTS.frame({name: rows[name].array for name in REJECTS.columns})

@@ -107,10 +107,10 @@ def validation_rejects(failing: pd.DataFrame, entries: pd.DataFrame) -> pd.DataF
         failing: :attr:`ValidationOutcome.failing`.
         entries: one chunk, as :data:`etl.frames.ENTRIES`.
     """
-    refused = entries[entries["entry_no"].isin(failing["entry_no"])].drop(columns="disposition")
-    ours = failing.merge(refused, on="entry_no", how="inner", validate="many_to_one")
-    if ours.empty:
+    refused = entries["entry_no"].isin(failing["entry_no"])
+    if not refused.any():
         return REJECTS.empty()
+    ours = failing.merge(entries[refused].drop(columns="disposition"), on="entry_no", how="inner", validate="many_to_one")
     key = ["claim_id", "entry_kind"]
     first = ours.drop_duplicates(key).set_index(key)
     reasons = ours.drop_duplicates([*key, "reason"]).groupby(key)["reason"].agg("; ".join)
