@@ -22,7 +22,8 @@ from etl.errors import PayloadChanged
 
 NO_DAY = -(2**31)
 NO_INSTANT = -1
-Columns = dict[str, npt.NDArray[Any]]  # what becomes a frame, by name and of one length, while a step works on it; text as Python strings
+# A frame's columns while a step works on them, by name and of one length: text as Python strings, which Arrow makes anew at every reading.
+Columns = dict[str, npt.NDArray[Any]]
 _EPOCH = date(1970, 1, 1)
 _EMPTY: dict[str, pd.DataFrame] = {}
 _TEXT: Any = pd.Series(dtype="str").dtype  # found once: looking a dtype up by name costs more than a column of a thousand texts
