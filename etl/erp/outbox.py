@@ -212,6 +212,6 @@ def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime, run
     done = [outcome.claim_id for outcome in outcomes if outcome.status == "DONE"]
     if done:
         # Hesi will show our own number from now on; knowing it keeps the next run from seeing a change.
-        number = sa.select(outbox.c.voucher_number).where(outbox.c.claim_id == state.c.claim_id, outbox.c.source_system == state.c.source_system)
-        mine = state.c.source_system == schema.SOURCE_SYSTEM, among(state.c.claim_id, done, dialect)
-        connection.execute(state.update().where(*mine).values(hesi_voucher_no=number.scalar_subquery()))
+        mine = outbox.c.source_system == schema.SOURCE_SYSTEM, among(outbox.c.claim_id, done, dialect)
+        theirs = state.c.source_system == outbox.c.source_system, state.c.claim_id == outbox.c.claim_id
+        connection.execute(state.update().where(*mine, *theirs).values(hesi_voucher_no=outbox.c.voucher_number))

@@ -228,7 +228,9 @@ claim_state = sa.Table(
     sa.PrimaryKeyConstraint(*STATE_KEY),
     sa.CheckConstraint("state IN ('posted', 'waiting', 'held', 'rejected', 'skipped', 'reversed')", name="state"),
     sa.Index("ix_claim_state_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN, mssql_where=_OPEN),
-    postgresql_with={"fillfactor": 70},  # every row is updated once, when its number is in Hesi: room for it on the same page
+    # Every row is updated once, with all its neighbours, when its number is in Hesi: room for a second version of each on the same
+    # page, so that no index is touched (measured: 7.3 µs a claim; 10.1 with 70, where more than half of them had to move).
+    postgresql_with={"fillfactor": 50},
     comment="Where every entry of every claim stands",
 )
 

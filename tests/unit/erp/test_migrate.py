@@ -87,6 +87,21 @@ def _texts(options: dict[str, object] | None) -> dict[str, str]:
     return {name: str(value) for name, value in (options or {}).items()}
 
 
+def test_pages_leave_the_room_the_schema_wants_on_postgresql(pg_url: str, pg_url_2: str) -> None:
+    migrated, created = DatabaseSink.open(pg_url), open_engine(pg_url_2)
+    schema.metadata.create_all(created)
+
+    assert storage(migrated.engine) == storage(created) == {"claim_state": ["fillfactor=50"]}
+    migrated.close()
+    created.dispose()
+
+
+def storage(engine: sa.Engine) -> dict[str, list[str]]:
+    query = sa.text("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r' AND relnamespace = 'public'::regnamespace")
+    with engine.connect() as connection:
+        return {row.relname: list(row.reloptions) for row in connection.execute(query)}
+
+
 def test_no_foreign_key_slows_the_load_on_postgresql(pg_url: str) -> None:
     sink = DatabaseSink.open(pg_url)
     inspector = sa.inspect(sink.engine)
