@@ -7,11 +7,13 @@ because a validator that looked at nothing reports the same success as one that 
 
 from __future__ import annotations
 
+import gc
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -210,16 +212,27 @@ def _checks(suites: Suites, name: str, *, frame: pd.DataFrame, parameters: Mappi
     return [_Check(rule, frame, rows) for rule, rows in zip(rules, failed, strict=True)]
 
 
+@cache
+def _great_expectations() -> Any:
+    """GX, imported when first needed: that takes seconds.
+
+    Its million objects are there to stay. Without the freeze every later step would begin by walking them (measured: 0.14 s each).
+    """
+    import great_expectations as gx
+    import great_expectations.data_context.types.base
+
+    gc.freeze()
+    return gx
+
+
 def _run_gx(name: str, rules: Sequence[Rule], *, frame: pd.DataFrame, parameters: Mapping[str, int]) -> list[Any]:
     """GX's results in the order of the rules."""
     with warnings.catch_warnings():
         # GX and what it imports warn about their own future; nobody here can act on that.
         warnings.simplefilter("ignore", DeprecationWarning)
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-
+        gx = _great_expectations()
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False, metric_calculations=False)
         suite = gx.ExpectationSuite(
             name=name,
             expectations=[{"type": r.type, "kwargs": dict(r.kwargs), "severity": r.severity, "meta": {"rule": r.rule}} for r in rules],
