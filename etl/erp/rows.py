@@ -16,7 +16,7 @@ from etl.erp.digest import payload_digest
 from etl.erp.port import PostingChunk
 from etl.erp.schema import SOURCE_SYSTEM
 from etl.errors import BatchRefused
-from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, FrameSpec
+from etl.frames import LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_INVOICES, VOUCHER_LINES, FrameSpec
 
 _KEY = ("source_system", "claim_id", "entry_kind", "company_code", "book_code", "part_no", "revision")
 _ORDER = ("claim_id", "entry_kind", "part_no")
@@ -60,7 +60,7 @@ def select(chunk: PostingChunk, entry_numbers: Ints) -> Selection:
     Rows that follow the key reach neighbouring places of the primary key's index: a bulk load costs a third less (measured).
 
     Raises:
-        BatchRefused: an entry has no voucher, two vouchers, or a voucher without lines; or a dimension or source stands twice.
+        BatchRefused: an entry has no voucher, two vouchers, or a voucher without lines; or a line, dimension, source or invoice stands twice.
     """
     wanted = np.sort(entry_numbers)
     vouchers = _narrow(chunk.vouchers, wanted).rows.sort_values("entry_no", ignore_index=True)
@@ -78,7 +78,7 @@ def select(chunk: PostingChunk, entry_numbers: Ints) -> Selection:
     place[order] = np.arange(len(order))
     others = (chunk.line_dimensions, chunk.line_sources, chunk.voucher_invoices)
     parts = (lines, *(_narrow(frame, wanted) for frame in others))
-    for part, spec in zip(parts[1:3], (LINE_DIMENSIONS, LINE_SOURCES), strict=True):
+    for part, spec in zip(parts, (VOUCHER_LINES, LINE_DIMENSIONS, LINE_SOURCES, VOUCHER_INVOICES), strict=True):
         _refuse_repeated(part.rows, spec)
     return Selection(vouchers.take(order).reset_index(drop=True), *(_ordered(part, place) for part in parts))
 

@@ -9,9 +9,10 @@ Server. On PostgreSQL the per-row trigger of such a key costs more than the rest
 4 µs for writing it), so there the load proves the same thing once per batch, inside the transaction, by joining what it wrote
 (:mod:`etl.erp.control`).
 
-For the same reason dimensions and sources have no unique index on PostgreSQL, only one to find them by claim: nine or ten
-columns of text cost as much as everything else about such a row (measured: 2.4 µs of 4). A voucher is inserted once and whole,
-so its details are unique when those of the chunk are, which :func:`etl.erp.rows.select` proves before anything is written.
+For the same reason lines, dimensions, sources and invoices have no unique index on PostgreSQL, only one to find them: eight to
+ten columns, most of them text, cost as much as everything else about such a row (measured: a fifth of the load for the lines and
+invoices alone). A voucher is inserted once and whole, its own key is unique, so its details are unique when those of the chunk
+are, which :func:`etl.erp.rows.select` proves before anything is written.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def _where_cheap(key: sa.ForeignKeyConstraint) -> sa.ForeignKeyConstraint:
 
 
 def _key_and_look_up(table: str, *names: str) -> tuple[sa.PrimaryKeyConstraint, sa.Index]:
-    """The primary key; on PostgreSQL only a look-up by claim in its place."""
-    look_up = sa.Index(f"ix_{table}_claim_id", "claim_id").ddl_if(dialect="postgresql")
-    key = sa.PrimaryKeyConstraint(*VOUCHER_KEY, *names).ddl_if(dialect=("sqlite", "mssql"))  # type: ignore[arg-type]  # see above
+    """The primary key; on PostgreSQL only a look-up by its first column in its place."""
+    look_up = sa.Index(f"ix_{table}_{names[0]}", names[0]).ddl_if(dialect="postgresql")
+    key = sa.PrimaryKeyConstraint(*names).ddl_if(dialect=("sqlite", "mssql"))  # type: ignore[arg-type]  # see above
     return key, look_up
 
 
@@ -156,7 +157,7 @@ voucher_line = sa.Table(
     sa.Column("due_date", sa.Date),
     sa.Column("business_date", sa.Date),
     sa.Column("source_line_id", identifier(120), comment="First source line; all of them are in voucher_line_source"),
-    sa.PrimaryKeyConstraint(*VOUCHER_KEY, "line_no"),
+    *_key_and_look_up("voucher_line", *VOUCHER_KEY, "line_no"),
     _to_voucher(),
     sa.CheckConstraint("(debit = 0 AND credit <> 0) OR (debit <> 0 AND credit = 0)", name="one_side"),
     comment="One debit or credit",
@@ -170,7 +171,7 @@ voucher_line_dimension = sa.Table(
     sa.Column("dim_type", identifier(60), nullable=False, comment="department, project, employee, supplier, or as mapped"),
     sa.Column("dim_code", identifier(120), nullable=False),
     sa.Column("dim_name", words(200)),
-    *_key_and_look_up("voucher_line_dimension", "line_no", "dim_type"),
+    *_key_and_look_up("voucher_line_dimension", *VOUCHER_KEY, "line_no", "dim_type"),
     _to_voucher(),
     comment="One dimension (辅助核算) of a line",
 )
@@ -185,7 +186,7 @@ voucher_line_source = sa.Table(
     sa.Column("amount", amount(), nullable=False, comment="Base currency"),
     sa.Column("fee_type_code", identifier(120)),
     sa.Column("rule", words(400), nullable=False, comment="Mapping entry that decided the account"),
-    *_key_and_look_up("voucher_line_source", "line_no", "source_line_id", "source_part"),
+    *_key_and_look_up("voucher_line_source", *VOUCHER_KEY, "line_no", "source_line_id", "source_part"),
     _to_voucher(),
     comment="What went into a line (n:m, accounting-rules 21)",
 )
@@ -199,7 +200,7 @@ voucher_invoice = sa.Table(
     sa.Column("amount", amount(), nullable=False),
     sa.Column("tax", amount(), nullable=False),
     # The invoice stands first: the question is always who booked it before.
-    sa.PrimaryKeyConstraint("invoice_id", *VOUCHER_KEY),
+    *_key_and_look_up("voucher_invoice", "invoice_id", *VOUCHER_KEY),
     _to_voucher(),
     comment="One invoice booked with a voucher (accounting-rules 17)",
 )

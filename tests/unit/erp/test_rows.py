@@ -51,7 +51,9 @@ def test_slices_hold_every_voucher_once_and_each_row_with_its_own_voucher(select
         assert len(pd.concat([frame for _, frame in owned])) == len(getattr(selection, name).rows), name
 
 
-@pytest.mark.parametrize(("name", "told"), [("line_dimensions", "dim_type"), ("line_sources", "source_part")])
+@pytest.mark.parametrize(
+    ("name", "told"), [("voucher_lines", "line_no"), ("line_dimensions", "dim_type"), ("line_sources", "source_part"), ("voucher_invoices", "invoice_id")]
+)
 def test_a_detail_that_stands_twice_is_refused_before_anything_is_written(name: str, told: str) -> None:
     made = Chunk()
     made.voucher("C1")
