@@ -133,7 +133,7 @@ class Run:
 
     @cached_property
     def mappings(self) -> Mappings:
-        """The mappings the run was started with: those :func:`begin` has read, read anew in a process that resumes the run.
+        """The mappings the run was started with.
 
         Raises:
             RulesChanged: a file changed since; a run never mixes two versions of its rules.
@@ -268,7 +268,7 @@ def _begin(settings: Settings, kind: Kind, started_by: str, *, full: bool, momen
         suspense,
     )
     run = Run(settings, identity)
-    run.__dict__.update(ledger=ledger, mappings=mappings, suites=suites)  # this process has them open and read: it goes on with these
+    run.__dict__["ledger"] = ledger
     run._open.append(ledger)
     try:
         with on_disk(settings.home):
