@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import structs
 
 from etl.config.mapping import Chart, CompanyMapping, Mappings, VatRules
 from etl.money import to_minor
@@ -126,7 +127,7 @@ def invoice_of(words: Words) -> Invoice:
     rest |= {name: words[key] for key, name in _INVOICE_TEXTS if key in words}
     found = invoice(words["inv"], kind=words.get("kind", "FULL_DIGITAl_SPECIAL"), gross=minor("gross"), tax=minor("tax"), rate=words.get("rate", ""), **rest)
     items = tuple((id_, rate, to_minor(tax, "CNY")) for id_, rate, tax in words.get("items", ()))
-    return replace(found, items=items) if items else found
+    return structs.replace(found, items=items) if items else found
 
 
 def claim_of(words: Words) -> dict[str, Any]:
