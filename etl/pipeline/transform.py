@@ -29,7 +29,7 @@ from etl.steps.revision_work import PostedVoucher
 from etl.steps.stage import StagedClaims, stage
 from etl.store.quarantine import Quarantine
 
-CHUNK_CLAIMS = 4_000
+CHUNK_CLAIMS = 6_000
 STAGED = tuple(field.name for field in fields(StagedClaims))
 MAPPED = tuple(field.name for field in fields(MappedClaims))
 
