@@ -13,6 +13,10 @@ from etl.frames import SPECS, FrameSpec
 _INTRO = """
 Amounts are `int64` minor units inside frames and decimals in major units, at the currency's scale, in tables. Days in frames are
 days since 1970-01-01 in Asia/Shanghai, instants are epoch milliseconds. A value that depends on a currency stands beside it.
+
+On PostgreSQL the database enforces the key of `voucher` but not the keys and references of its lines, dimensions, sources and
+invoices: that would cost more than writing them (`etl/erp/schema.py` has the figures). The load proves them instead: each detail once
+and with its voucher before it is written, counts and sums read back before the commit.
 """
 
 
