@@ -408,4 +408,17 @@ def item_name(item: ListItem | None) -> str:
     return item.name if item else ""
 
 
-__all__ = ["CompanyRules", "Counterparty", "Dimension", "Problem", "ask", "decide", "dimension_paths", "first_hit", "in_force", "item_name", "look_up", "nearest"]
+__all__ = [
+    "CompanyRules",
+    "Counterparty",
+    "Dimension",
+    "Problem",
+    "ask",
+    "decide",
+    "dimension_paths",
+    "first_hit",
+    "in_force",
+    "item_name",
+    "look_up",
+    "nearest",
+]
