@@ -47,6 +47,21 @@ class Result:
     problem: str
     seconds: float
 
+    def write(self, path: Path) -> None:
+        """Whole or not at all: others look while a case writes, and a case may be killed."""
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
+        beside.replace(path)
+
+    @classmethod
+    def take(cls, path: Path) -> Result | None:
+        """What a case left there, or ``None``; the place is free for the next process of that number."""
+        with contextlib.suppress(FileNotFoundError):
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            path.unlink()
+            return found
+        return None
+
 
 def warm() -> None:
     """One small run in this process: everything a run imports and compiles is there before the first fork, no connection stays open.
@@ -137,7 +152,7 @@ def _pool(cases: Sequence[Case], templates: Templates, *, workers: int, tell: Ca
             case, since = running.pop(pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # whatever of it is still there
-            result = _result(case, templates.folder, time.monotonic() - since)
+            result = Result.take(_file(templates.folder, pid)) or _without_result(case, time.monotonic() - since)
             tell(result)
             yield result
 
@@ -176,7 +191,7 @@ def _case(case: Case, templates: Templates) -> None:
         if os.environ.get("FAULTS_KEEP"):
             shutil.copytree(folder, Path(os.environ["FAULTS_KEEP"]) / folder.name)
     result = Result(case.id, case.family, case.fault, not problem, observed, problem, round(time.monotonic() - started, 2))
-    _file(templates.folder, os.getpid()).write_text(json.dumps(asdict(result), ensure_ascii=False), encoding="utf-8")
+    result.write(_file(templates.folder, os.getpid()))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -204,12 +219,7 @@ def _fault_free(place: World) -> str:
     return str(ended.told)
 
 
-def _result(case: Case, folder: Path, seconds: float) -> Result:
-    for path in folder.glob("result-*.json"):
-        found = Result(**json.loads(path.read_text(encoding="utf-8")))
-        if found.case == case.id:
-            path.unlink()
-            return found
+def _without_result(case: Case, seconds: float) -> Result:
     return Result(case.id, case.family, case.fault, False, "", "the case ended without a result, or took too long", round(seconds, 2))
 
 
