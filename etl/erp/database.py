@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 from etl.erp import fitness, lookup, schema
 from etl.erp.engine import open_engine, reading, writing
 from etl.erp.fence import new_fence, pass_fence, take_posting_lock
+from etl.erp.first_load import look_ups_built_afterwards
 from etl.erp.migrate import migrate
 from etl.erp.outbox import Outbox
 from etl.erp.port import LoadReceipt, PostingBatch, PostingChunk
@@ -77,11 +78,12 @@ class DatabaseSink:
             take_posting_lock(connection)
             if batch.fence is not None:
                 pass_fence(connection, batch.fence)
-            posting = Posting(connection, batch)
-            for chunk in batch.chunks:
-                posting.take(chunk)
-                del chunk  # or two chunks would be in memory while the next one is read
-            return posting.finish()
+            with look_ups_built_afterwards(connection):
+                posting = Posting(connection, batch)
+                for chunk in batch.chunks:
+                    posting.take(chunk)
+                    del chunk  # or two chunks would be in memory while the next one is read
+                return posting.finish()
 
     def close(self) -> None:
         """Closes the connections."""

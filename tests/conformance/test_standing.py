@@ -287,6 +287,7 @@ def test_one_claim_is_found_by_index_and_not_by_reading_the_whole_view(pg_url: s
 
 def test_nobody_is_questioned_while_somebody_posts(pg_url: str) -> None:
     sink = DatabaseSink.open(pg_url)
+    sink.post(batch(one("C0")))  # not the first load, whose readers wait
     sink.in_hand.take(FIRST, [packed([("C1", "B-C1", 1)])], state="posting", began_at=BEGAN, at=BEGAN)
 
     def asked_meanwhile() -> Iterator[PostingChunk]:
@@ -295,5 +296,5 @@ def test_nobody_is_questioned_while_somebody_posts(pg_url: str) -> None:
             assert [row["state"] for row in standing_of(connection, "C1")] == ["posting"]
         yield one("C1")
 
-    assert sink.post(replace(batch(), chunks=asked_meanwhile())).vouchers == 1
+    assert sink.post(replace(batch(), **later(), chunks=asked_meanwhile())).vouchers == 1
     sink.close()
