@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
@@ -24,45 +25,53 @@ def state_totals(connection: Connection) -> list[tuple[str, str, str, str, Decim
     return [(row[0], row[1], row[2], row[3], _exact(row[4], row[2])) for row in connection.execute(query)]
 
 
-def posted_totals(connection: Connection, parties: Sequence[str]) -> dict[tuple[str, str, str], Decimal]:
-    """Debits of all vouchers, net of reversals, by (entry_kind, company, base currency), added up from the lines.
+class LedgerTotals(NamedTuple):
+    """What the lines of all vouchers add up to.
 
-    A correction counts with the accruals by what it changes at the counterparties; a reclassification
-    moves nothing between source and ledger and is left out.
+    Attributes:
+        posted: debits net of reversals by (entry_kind, company, base currency). A correction counts with the accruals by what it changes
+            at the counterparties; a reclassification moves nothing between source and ledger and is left out.
+        accounts: debits and credits of one batch by (entry_kind, company, account, base currency).
+    """
+
+    posted: dict[tuple[str, str, str], Decimal]
+    accounts: dict[tuple[str, str, str, str], tuple[Decimal, Decimal]]
+
+
+def ledger_totals(connection: Connection, parties: Sequence[str], batch_id: str) -> LedgerTotals:
+    """Both sums in one pass over the lines, each joined through its voucher.
 
     Args:
         connection: of the ERP database.
         parties: dimension types that name a counterparty.
+        batch_id: of the batch whose accounts are asked for; may be empty.
     """
+    voucher, line = schema.voucher, schema.voucher_line
+    columns = (voucher.c.entry_kind, voucher.c.company_code, line.c.account_code, voucher.c.base_currency)
+    of_batch = (exact_sum(sa.case((voucher.c.batch_id == batch_id, amount), else_=None)) for amount in (line.c.debit, line.c.credit))
+    query = sa.select(*columns, exact_sum(line.c.debit), *of_batch).select_from(_voucher_lines()).group_by(*columns)
+    totals = LedgerTotals(_corrected(connection, parties), {})
+    for kind, company, account, currency, all_debits, debits, credits_ in connection.execute(query):
+        if debits is not None:
+            totals.accounts[kind, company, account, currency] = (_exact(debits, currency), _exact(credits_, currency))
+        if kind not in {"CORRECTION", "RECLASS"}:
+            before = totals.posted.get((kind, company, currency), Decimal(0))
+            totals.posted[kind, company, currency] = before + _exact(all_debits, currency)
+    return totals
+
+
+def _corrected(connection: Connection, parties: Sequence[str]) -> dict[tuple[str, str, str], Decimal]:
+    """What corrections change at the counterparties, by (EXPENSE, company, base currency)."""
     voucher, line, dimension = schema.voucher, schema.voucher_line, schema.voucher_line_dimension
-    columns = (voucher.c.entry_kind, voucher.c.company_code, voucher.c.base_currency)
-    plain = voucher.c.entry_kind.not_in(("CORRECTION", "RECLASS"))
-    query = sa.select(*columns, exact_sum(line.c.debit)).select_from(_voucher_lines()).where(plain).group_by(*columns)
-    totals = {(row[0], row[1], row[2]): _exact(row[3], row[2]) for row in connection.execute(query)}
     same = sa.and_(*(dimension.c[name] == line.c[name] for name in (*schema.VOUCHER_KEY, "line_no")), dimension.c.dim_type.in_(parties))
-    corrections = (
+    query = (
         sa.select(voucher.c.company_code, voucher.c.base_currency, exact_sum(line.c.credit), exact_sum(line.c.debit))
         .select_from(_voucher_lines().join(dimension, same))
         .where(voucher.c.entry_kind == "CORRECTION")
         .group_by(voucher.c.company_code, voucher.c.base_currency)
     )
-    for company, currency, credit, debit in connection.execute(corrections):
-        key = ("EXPENSE", company, currency)
-        totals[key] = totals.get(key, Decimal(0)) + _exact(credit, currency) - _exact(debit, currency)
-    return totals
-
-
-def account_totals(connection: Connection, batch_id: str) -> dict[tuple[str, str, str, str], tuple[Decimal, Decimal]]:
-    """Debits and credits of one batch by (entry_kind, company, account, base currency)."""
-    voucher, line = schema.voucher, schema.voucher_line
-    columns = (voucher.c.entry_kind, voucher.c.company_code, line.c.account_code, voucher.c.base_currency)
-    query = (
-        sa.select(*columns, exact_sum(line.c.debit), exact_sum(line.c.credit))
-        .select_from(_voucher_lines())
-        .where(voucher.c.batch_id == batch_id)
-        .group_by(*columns)
-    )
-    return {tuple(row[:4]): (_exact(row[4], row[3]), _exact(row[5], row[3])) for row in connection.execute(query)}
+    rows = connection.execute(query).all()
+    return {("EXPENSE", company, currency): _exact(credit, currency) - _exact(debit, currency) for company, currency, credit, debit in rows}
 
 
 def drift_totals(connection: Connection) -> list[tuple[str, str, str, Decimal, Decimal]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -37,11 +38,13 @@ def reconcile(run: Run) -> Checked:
     """
     with run.step("reconcile") as facts:
         drifts = run.read(totals_sql.drift_totals)
-        totals = tie_out(run.read(totals_sql.state_totals), run.read(totals_sql.posted_totals, _parties(run)), drifts)
+        batch_id = run.work.read_value("posted", Posted).batch_id
+        ledger = run.read(totals_sql.ledger_totals, _parties(run), batch_id)
+        totals = tie_out(run.read(totals_sql.state_totals), ledger.posted, drifts)
         differences = [_total_text(total) for total in totals if total.difference]
         differences += source_problems(run)
         sent = run.work.read_value("sent", Sent)
-        accounts = _account_totals(run, sent)
+        accounts = _account_totals(sent, ledger.accounts) if batch_id else []
         differences += [_account_text(row) for row in accounts if Decimal(row["difference"])]
         altered = altered_findings(run)
         differences += altered["detail"].tolist()
@@ -74,12 +77,9 @@ def _account_text(row: dict[str, str]) -> str:
     return f"{place}: expected and posted differ by {row['difference']} {row['currency']}"
 
 
-def _account_totals(run: Run, sent: Sent) -> list[dict[str, str]]:
+def _account_totals(sent: Sent, actual: Mapping[tuple[str, str, str, str], tuple[Decimal, Decimal]]) -> list[dict[str, str]]:
     """Debits and credits handed over per account, against what SQL reads back of this run's batch."""
-    posted = run.work.read_value("posted", Posted)
-    if not posted.batch_id:
-        return []
-    expected, actual = sent.by_account(), run.read(totals_sql.account_totals, posted.batch_id)
+    expected = sent.by_account()
     nothing = (Decimal(0), Decimal(0))
     rows = []
     for key in sorted({*expected, *actual}):
