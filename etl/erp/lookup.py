@@ -34,17 +34,26 @@ def among(column: sa.ColumnElement[str], values: Sequence[str], dialect: str) ->
     return column.in_(sa.select(sa.func.json_each(listed).table_valued("value").c.value))
 
 
+def carried() -> sa.ColumnElement[str]:
+    """The number Hesi carries as far as we know, of a row of claim_state joined with its row of writeback_outbox, if it has one.
+
+    A number that was written is not noted with every entry of its claim as well: the outbox knows it.
+    """
+    outbox = schema.writeback_outbox
+    return sa.case((sa.and_(outbox.c.status == "DONE", outbox.c.reason == ""), outbox.c.voucher_number), else_=schema.claim_state.c.hesi_voucher_no)
+
+
 def known_states(connection: Connection, claim_ids: Sequence[str]) -> pd.DataFrame:
     """:data:`~etl.erp.port.KNOWN_STATES` of these claims."""
     state, outbox = schema.claim_state, schema.writeback_outbox
     together = state.outerjoin(outbox, sa.and_(state.c.claim_id == outbox.c.claim_id, state.c.source_system == outbox.c.source_system))
-    names = ("claim_id claim_code entry_kind part_no state source_sha256 amount currency company_code hesi_state hesi_voucher_no raw_ref").split()
+    names = ("claim_id claim_code entry_kind part_no state source_sha256 amount currency company_code hesi_state raw_ref").split()
     query = (
-        sa.select(*(state.c[name] for name in names), outbox.c.voucher_number, outbox.c.status)
+        sa.select(*(state.c[name] for name in names), carried(), outbox.c.voucher_number, outbox.c.status)
         .select_from(together)
         .where(state.c.source_system == schema.SOURCE_SYSTEM, among(state.c.claim_id, claim_ids, connection.dialect.name))
     )
-    columns = _columns(connection.execute(query), (*names, "outbox_number", "outbox_status"))
+    columns = _columns(connection.execute(query), (*names, "hesi_voucher_no", "outbox_number", "outbox_status"))
     columns["amount_minor"] = _minor(columns["amount"], columns["currency"])
     columns["posted"] = [value == "posted" for value in columns["state"]]
     for name in ("outbox_number", "outbox_status"):

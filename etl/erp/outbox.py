@@ -21,6 +21,7 @@ Status = Literal["PENDING", "RETRY", "FAILED", "BLOCKED", "DONE"]
 Taken = Literal["cleared", "left"]
 ARCHIVED = "ARCHIVED: Hesi refuses voucher numbers on archived claims"
 FOREIGN = "FOREIGN_NUMBER: the claim carries another voucher number"
+REMOVED = "REMOVED: Hesi has our number and showed the claim without it afterwards"
 ANSWER_LOST = "ANSWER_LOST: sent to Hesi, whose answer is not known; the claim is asked for its number before it is sent again"
 SENT_STATE = "paid"
 _UNSENT = ("PENDING", "RETRY", "FAILED")
@@ -81,7 +82,7 @@ def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFram
     """Rows whose status follows from what Hesi shows now: key, status, reason and hesi_state.
 
     Own number seen: DONE. Another number: BLOCKED, unless it stood there when ours was given: that of the voucher we reversed.
-    Archived: BLOCKED. A number that was foreign and is gone: PENDING again.
+    Archived: BLOCKED. A number that was foreign and is gone: PENDING again. Our own that is gone: still DONE, but it is said.
 
     Args:
         entries: ENTRIES of the chunk.
@@ -108,6 +109,8 @@ def _status_now(row: Any) -> tuple[str, str]:
         return ("BLOCKED", ARCHIVED) if row.hesi_state == "archived" else ("PENDING", "")
     if row.outbox_status in _UNSENT and row.hesi_state == "archived":
         return "BLOCKED", ARCHIVED
+    if row.outbox_status == "DONE":
+        return "DONE", REMOVED
     return row.outbox_status, row.reason
 
 
@@ -160,7 +163,7 @@ class Outbox:
         return {str(status): int(count) for status, count in rows}
 
     def mark(self, outcomes: Sequence[Outcome], *, at: datetime, run_id: str = "") -> None:
-        """Records outcomes in a transaction of its own; the number of a DONE row becomes the one Hesi is known to carry."""
+        """Records outcomes in a transaction of its own; the number of a DONE row is the one Hesi is known to carry."""
         if not outcomes:
             return
         with writing(self._engine) as connection:
@@ -202,16 +205,10 @@ class Outbox:
 
 
 def _mark(connection: Connection, outcomes: Sequence[Outcome], at: datetime, run_id: str) -> None:
-    outbox, state, dialect = schema.writeback_outbox, schema.claim_state, connection.dialect.name
+    outbox, dialect = schema.writeback_outbox, connection.dialect.name
     alike: dict[tuple[Status, str], list[str]] = {}
     for outcome in {outcome.claim_id: outcome for outcome in outcomes}.values():
         alike.setdefault((outcome.status, outcome.reason[:500]), []).append(outcome.claim_id)
     for (status, reason), claim_ids in alike.items():
         mine = outbox.c.source_system == schema.SOURCE_SYSTEM, among(outbox.c.claim_id, claim_ids, dialect)
         connection.execute(outbox.update().where(*mine).values(status=status, reason=reason, updated_at=at, run_id=run_id))
-    done = [outcome.claim_id for outcome in outcomes if outcome.status == "DONE"]
-    if done:
-        # Hesi will show our own number from now on; knowing it keeps the next run from seeing a change.
-        mine = outbox.c.source_system == schema.SOURCE_SYSTEM, among(outbox.c.claim_id, done, dialect)
-        theirs = state.c.source_system == outbox.c.source_system, state.c.claim_id == outbox.c.claim_id
-        connection.execute(state.update().where(*mine, *theirs).values(hesi_voucher_no=outbox.c.voucher_number))

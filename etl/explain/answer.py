@@ -109,7 +109,7 @@ def _claim(connection: Connection, claim_id: str, history: History) -> Claim:
         claim_code=first["claim_code"],
         form_type=first["form_type"],
         hesi_state=first["hesi_state"],
-        hesi_voucher_no=first["hesi_voucher_no"],
+        hesi_voucher_no=outbox["voucher_number"] if outbox and (outbox["status"], outbox["reason"]) == ("DONE", "") else first["hesi_voucher_no"],
         claimant_name=first["claimant_name"],
         department_code=first["department_code"],
         updated_at=_instant(first["updated_at"]),

@@ -302,6 +302,29 @@ def test_our_own_echo_after_the_write_back_is_no_news(target: Target) -> None:
     assert outbox_of(target) == [("DONE", "", "paid")]
 
 
+def test_a_number_somebody_took_out_of_hesi_is_said_once_and_until_it_is_back(target: Target) -> None:
+    target.sink.post(batch(one("C1")))
+    Outbox(target.engine).mark([Outcome("C1", "DONE")], at=CREATED_AT)
+    shown = entry("C1", disposition="unchanged")
+    target.sink.post(batch(shown, **later(1)))
+    assert outbox_of(target) == [("DONE", "REMOVED", "paid")]
+    before = target.dump()
+
+    assert target.sink.post(batch(shown, **later(2))).changed_rows == 0
+    assert target.dump() == before
+
+    target.sink.post(batch(entry("C1", disposition="unchanged", hesi_voucher_no="记-1"), **later(3)))
+    assert outbox_of(target) == [("DONE", "", "paid")]
+
+
+def test_hesi_is_known_to_carry_the_number_that_was_written(target: Target) -> None:
+    target.sink.post(batch(one("C1", hesi_voucher_no="转-77")))
+    assert target.sink.known_states(["C1"])["hesi_voucher_no"].tolist() == ["转-77"]
+    Outbox(target.engine).mark([Outcome("C1", "DONE")], at=CREATED_AT)
+
+    assert target.sink.known_states(["C1"])["hesi_voucher_no"].tolist() == ["记-1"]
+
+
 def test_marked_outcomes_keep_their_reason_and_can_be_asked_for(target: Target) -> None:
     chunk = Chunk()
     for claim_id in ("C1", "C2", "C3"):

@@ -87,11 +87,11 @@ def _texts(options: dict[str, object] | None) -> dict[str, str]:
     return {name: str(value) for name, value in (options or {}).items()}
 
 
-def test_pages_leave_the_room_the_schema_wants_on_postgresql(pg_url: str, pg_url_2: str) -> None:
+def test_pages_are_filled_as_the_schema_wants_on_postgresql(pg_url: str, pg_url_2: str) -> None:
     migrated, created = DatabaseSink.open(pg_url), open_engine(pg_url_2)
     schema.metadata.create_all(created)
 
-    assert storage(migrated.engine) == storage(created) == {"claim_state": ["fillfactor=50"]}
+    assert storage(migrated.engine) == storage(created) == {}
     migrated.close()
     created.dispose()
 
