@@ -125,6 +125,10 @@ def _column(values: Any, dtype: str) -> Any:
         values = list(values)
     if dtype == "str":
         return _TEXT.__from_arrow__(pa.array(values, type=pa.large_string(), from_pandas=True))
+    if isinstance(values, list):
+        found = np.asarray(values)
+        if found.dtype == dtype:
+            return found  # pandas would look at each value twice
     return values.copy() if getattr(values, "dtype", None) == dtype else pd.Series(values, dtype=dtype).array
 
 

@@ -9,6 +9,7 @@ parsed exactly.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -261,31 +262,14 @@ def _cut(text: str, at: int) -> Iterator[str]:
     raise ValueError("the list of items does not end")
 
 
-def may_repeat_keys(body: bytes, flows: int) -> bool:
-    """Whether a page of so many flows could hold a repeated JSON key, which parsers resolve silently; cheap.
-
-    Reading keeps one of two equal keys, so a page that is written again as it was had none. A page in another notation
-    (escapes, blanks inside) is called suspicious too, and :func:`repeated_key` judges its flows one by one.
-    """
-    if not flows or _same_again(body):
-        return False
-    try:
-        again = _ENCODER.encode(_EXACT.decode(body))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return True
-    return again != body and again != msgspec.json.format(body, indent=-1)
-
-
-def _same_again(body: bytes) -> bool:
-    """The quickest proof, enough for nearly every page; no proof of anything where it fails: it writes 20.00 as 20.0 and stops at deep nesting."""
-    try:
-        return orjson.dumps(orjson.loads(body)) == body
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return False
-
-
 def repeated_key(item: bytes) -> str | None:
-    """The first repeated key of one flow, or None."""
+    """The first repeated key of one flow, or None; parsers resolve it silently, by keeping one of the two.
+
+    So a flow that is written again as it was had none, which is quickly seen of nearly every one. One in another notation (escapes,
+    blanks inside) is read pair by pair.
+    """
+    if _written_again(item):
+        return None
 
     def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
         seen = dict(members)
@@ -301,6 +285,17 @@ def repeated_key(item: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None  # not JSON at all: the typed decoder says so
     return None
+
+
+def _written_again(item: bytes) -> bool:
+    """Whether the flow, read and written, is the same but for blanks; the quicker writer makes 20.0 of 20.00 and stops at deep nesting."""
+    with contextlib.suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):
+        if orjson.dumps(orjson.loads(item)) == item:
+            return True
+    try:
+        return _ENCODER.encode(_EXACT.decode(item)) == msgspec.json.format(item, indent=-1)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 class _Repeated(Exception):

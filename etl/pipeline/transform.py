@@ -17,7 +17,7 @@ from etl.erp.standing import packed
 from etl.errors import ControlTotalMismatch
 from etl.frames import NO_AMOUNT, tuples
 from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
-from etl.payload import may_repeat_keys, page_items
+from etl.payload import page_items
 from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
 from etl.pipeline.memory import give_back
@@ -60,10 +60,10 @@ def stage_claims(run: Run) -> int:
         owners: dict[str, str] = {}
         quarantine = Quarantine(run.home)
         in_hand: list[str] = []
-        for number, (items, suspicious) in enumerate(_chunks(run, extracted), start=1):
+        for number, items in enumerate(_chunks(run, extracted), start=1):
             give_back()  # what hangs together in cycles of the chunk before
             count = len(items)
-            staged = stage(items, paths, check_repeated=suspicious)
+            staged = stage(items, paths)
             items.clear()  # the pages are not needed any more, and the look-ups want the memory
             known = run.sink.known_states([*staged.claims["claim_id"].tolist(), *staged.rejects["claim_id"]])
             look_ups = _look_up(run, staged, known, reference, owners, number)
@@ -82,29 +82,26 @@ def stage_claims(run: Run) -> int:
         return facts.rows_in
 
 
-def _chunks(run: Run, extracted: Extracted) -> Iterator[tuple[list[tuple[Raw, str]], bool]]:
-    """Raw claims with their references, about CHUNK_CLAIMS at a time; True where a page may repeat JSON keys."""
+def _chunks(run: Run, extracted: Extracted) -> Iterator[list[tuple[Raw, str]]]:
+    """Raw claims with their references, about CHUNK_CLAIMS at a time."""
     items: list[tuple[Raw, str]] = []
-    suspicious = False
     for page in run.raw.index(run.run_id):
         if not page.taken:
             continue
-        body = run.raw.read(run.run_id, page)
-        raws = page_items(body)
-        suspicious = suspicious or may_repeat_keys(body, len(raws))
+        raws = page_items(run.raw.read(run.run_id, page))
         items += [(raws[item], f"{run.run_id}/{page.file}#{item}") for item in page.taken]
         if len(items) >= CHUNK_CLAIMS:
-            yield items, suspicious
-            items, suspicious = [], False
+            yield items
+            items = []
     vanished = ((ref, _withdrawn(run, claim_id)) for claim_id, ref in extracted.vanished.items())
     for ref, raw in chain(run.raw.items(extracted.replayed), vanished):
         if raw is not None:
             items.append((raw, ref))
             if len(items) >= CHUNK_CLAIMS:
-                yield items, True
+                yield items
                 items = []
     if items:
-        yield items, suspicious or bool(extracted.replayed)
+        yield items
 
 
 def _withdrawn(run: Run, claim_id: str) -> Raw:

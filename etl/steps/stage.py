@@ -101,17 +101,16 @@ class StagedColumns:
         return cls(**{field.name: columns_of(getattr(staged, field.name)) for field in fields(cls)})
 
 
-def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = (), *, check_repeated: bool = False) -> StagedClaims:
+def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = ()) -> StagedClaims:
     """Staged frames of raw flows.
 
     Args:
         items: raw JSON of one flow each with its ``raw_ref``; one version per id, the newest.
         paths: custom field paths the mappings ask for; they become text columns.
-        check_repeated: also look for repeated JSON keys, slowly; set when ``payload.may_repeat_keys`` says so.
     """
     rows = _Rows(flow_decoder(paths))
     for raw, raw_ref in items:
-        rows.add(raw, raw_ref, check_repeated=check_repeated)
+        rows.add(raw, raw_ref)
     return rows.frames()
 
 
@@ -150,17 +149,18 @@ class _Rows:
         rows = (self.claims, self.lines, self.shares, self.invoices, self.write_offs, self.payees, self.commitments, self.rejects)
         return StagedClaims(*(spec.from_rows(part) for spec, part in zip(self.specs, rows, strict=True)))
 
-    def add(self, raw: Raw, raw_ref: str, *, check_repeated: bool) -> None:
+    def add(self, raw: Raw, raw_ref: str) -> None:
         flow = None
         marks = self._marks()
+        text = bytes(raw)
         try:
-            if check_repeated and (key := repeated_key(bytes(raw))) is not None:
+            if (key := repeated_key(text)) is not None:
                 raise Unreadable("PAYLOAD_INVALID", f"the key {key!r} stands twice in the claim's JSON")
             try:
                 flow = self.decode(raw)
             except NOT_DECODED as error:
                 raise Unreadable("PAYLOAD_INVALID", f"expected the documented claim JSON, found: {error}") from None
-            if b"\\u0000" in bytes(raw) and _NUL.search(msgspec.json.encode(flow)):
+            if b"\\u0000" in text and _NUL.search(msgspec.json.encode(flow)):
                 raise Unreadable("PAYLOAD_INVALID", "a text holds a NUL character, which no database takes")
             self._add_flow(flow, raw_ref)
         except Unreadable as error:

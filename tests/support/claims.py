@@ -205,7 +205,7 @@ def demo_mappings() -> Mappings:
 def stage_flows(flows: Sequence[Mapping[str, Any] | bytes], mappings: Mappings) -> StagedClaims:
     """Staged frames of flows given as objects or raw bytes."""
     raws = [Raw(item if isinstance(item, bytes) else json.dumps(item, ensure_ascii=False).encode()) for item in flows]
-    return stage([(raw, f"page.json#{n}") for n, raw in enumerate(raws)], custom_paths(mappings), check_repeated=True)
+    return stage([(raw, f"page.json#{n}") for n, raw in enumerate(raws)], custom_paths(mappings))
 
 
 def map_flows(
