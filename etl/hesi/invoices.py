@@ -71,8 +71,7 @@ class InvoiceRow(
 ):
     """A header or line: the members that count; None where the row has none of that name.
 
-    Hesi calls them ``E_system_<type name>_<field>``, and the type name, which has no ``_``, changes with the kind of invoice: only the
-    field is matched.
+    Hesi calls them ``E_system_<type name>_<field>``, and the type name changes with the kind of invoice: only the field is matched.
     """
 
     id: Any = None
@@ -152,12 +151,12 @@ class _Rows(msgspec.Struct):
 
 _ROWS = msgspec.json.Decoder(_Rows)
 _ROW = msgspec.json.Decoder(InvoiceRow)
-_TYPED = re.compile(rb'"E_system_[^"_]*_')
+_TYPED = re.compile(rb'"E_system_(?:[^"]*_)?')
 
 
 def _rows(endpoint: Endpoint, body: bytes) -> list[InvoiceRow]:
     """The rows of an answer; one that cannot be read is left out, as if Hesi did not know it."""
-    untyped = _untyped(body)
+    untyped = _TYPED.sub(b'"_', body)
     try:
         return _ROWS.decode(untyped).items
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -166,15 +165,6 @@ def _rows(endpoint: Endpoint, body: bytes) -> list[InvoiceRow]:
         return [row for item in apart if (row := _row(item)) is not None]
     decode(endpoint, body)  # says what is wrong with the envelope; else the rows themselves are no objects
     raise PayloadChanged(f"{endpoint.name}: expected a list of objects in 'items'; ask Hesi")
-
-
-def _untyped(body: bytes) -> bytes:
-    """The answer without the type names in its keys; nearly always it is one name, and replacing that is ten times as quick as looking for any."""
-    first = _TYPED.search(body)
-    if first is None:
-        return body
-    untyped = body.replace(first.group(), b'"_')
-    return _TYPED.sub(b'"_', untyped) if _TYPED.search(untyped) else untyped
 
 
 def _row(item: bytes) -> InvoiceRow | None:
