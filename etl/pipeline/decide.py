@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pandas as pd
 
 from etl.erp.port import PostingChunk
@@ -67,7 +69,7 @@ def validate_entries(run: Run) -> int:
         rules = posting_rules(run.mappings)
         claims, lines = [], []
         for chunk in chunks:
-            give_back()  # what hangs together in cycles of the chunk before
+            gc.collect()  # what hangs together in cycles of the chunk before
             frames = {name: run.work.read_frame("map_fields", chunk, name) for name in ("entries", "vouchers", "voucher_lines", "line_dimensions")}
             # Vouchers of no entry undo or correct posted ones: what they say was validated when it was first posted.
             own = frames["entries"]["entry_no"]

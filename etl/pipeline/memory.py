@@ -1,7 +1,9 @@
 """Memory between two steps: what a step has freed goes back to the system before the next one begins.
 
 A run works chunk by chunk, but an allocator keeps what it was given once: each step's peak would stand on the leftovers of
-all steps before it (measured at 20,000 claims: 100 MB after ``stage`` alone).
+all steps before it (measured at 20,000 claims: 100 MB after ``stage`` alone). Within a step the next chunk wants the same memory
+again, and every page the system has to give anew costs about 3 µs: there it is kept (measured: 35 µs a claim of system time less,
+the peak unchanged).
 """
 
 from __future__ import annotations
@@ -14,13 +16,18 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 
+_TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of malloc.h
+_KEPT_BYTES = 256 << 20  # more than any chunk needs
+
+
 @contextmanager
 def fresh_memory() -> Iterator[None]:
-    """A block that begins with everything free given back, and whose Arrow buffers come from the C library.
+    """A block that begins with everything free given back, keeps what it frees itself, and whose Arrow buffers come from the C library.
 
-    Arrow's own allocator holds on to freed pages; the C library gives large blocks back at once.
+    Arrow's own allocator would hold on to freed pages over the end of the block, too.
     """
     give_back()
+    _in_c_library("mallopt", _TRIM_THRESHOLD, _KEPT_BYTES)
     usual = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -30,9 +37,14 @@ def fresh_memory() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Nothing; memory that is free is the system's again. Trimming needs the GNU C library, others have their own habits."""
+    """Nothing; memory that is free is the system's again."""
     gc.collect()  # frames that still hang together in cycles
     pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    _in_c_library("malloc_trim", 0)
+
+
+def _in_c_library(name: str, *arguments: int) -> None:
+    """Calls what the GNU C library has; others have their own habits."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -20,7 +21,6 @@ from etl.hesi.lists import read_invoices, read_loan_owners, read_payees
 from etl.payload import page_items
 from etl.pipeline.context import Run, stored_now
 from etl.pipeline.extract import Extracted
-from etl.pipeline.memory import give_back
 from etl.reference import Invoice, Payee, Reference
 from etl.steps.map_fields import company_rules, custom_paths, map_fields
 from etl.steps.mapped import Known, MappedClaims, MappingContext
@@ -61,7 +61,7 @@ def stage_claims(run: Run) -> int:
         quarantine = Quarantine(run.home)
         in_hand: list[str] = []
         for number, items in enumerate(_chunks(run, extracted), start=1):
-            give_back()  # what hangs together in cycles of the chunk before
+            gc.collect()  # what hangs together in cycles of the chunk before
             count = len(items)
             staged = stage(items, paths)
             items.clear()  # the pages are not needed any more, and the look-ups want the memory
@@ -164,7 +164,7 @@ def map_chunks(run: Run) -> Counted:
         counts: dict[str, Counter[str]] = {}
         fresh = 0
         for chunk in run.work.chunks("stage"):
-            give_back()
+            gc.collect()
             staged = read_staged(run, chunk)
             look_ups = run.work.read_value(f"look_ups-{chunk:05d}", LookUps)
             lists = replace(reference, payees={**reference.payees, **look_ups.payees}, loan_owners=look_ups.loan_owners, invoices=look_ups.invoices)
