@@ -15,7 +15,6 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-
 _TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of malloc.h
 _KEPT_BYTES = 256 << 20  # more than any chunk needs
 
