@@ -1,7 +1,7 @@
 """The first load of a database: what finds rows is built once they are there, not row by row.
 
 The indexes nobody but readers needs cost PostgreSQL as much as the rows themselves when they grow with every row, and a few
-seconds of sorting when they are built over all rows at the end (measured: a third of the server's time for a first load). Later
+seconds of sorting when they are built over all rows at the end (measured: a fifth of the server's time for a first load). Later
 loads are small beside what is there already and leave the indexes where they are.
 """
 
