@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -77,15 +76,13 @@ def open_entries(connection: Connection) -> pd.DataFrame:
 
 
 def outbox_facts(connection: Connection, claim_ids: Sequence[str]) -> pd.DataFrame:
-    """claim_id, reason, hesi_state and updated_ms of these claims' outbox rows."""
+    """claim_id, reason and hesi_state of these claims' outbox rows."""
     table = schema.writeback_outbox
-    names = ("claim_id", "reason", "hesi_state", "updated_at")
+    names = ("claim_id", "reason", "hesi_state")
     query = sa.select(*(table.c[name] for name in names)).where(
         table.c.source_system == schema.SOURCE_SYSTEM, among(table.c.claim_id, claim_ids, connection.dialect.name)
     )
-    columns = _columns(connection.execute(query), names)
-    updated = np.array([milliseconds(value) for value in columns.pop("updated_at")], dtype=np.int64)
-    return pd.DataFrame(columns, dtype="str").assign(updated_ms=updated)
+    return pd.DataFrame(_columns(connection.execute(query), names), dtype="str")
 
 
 def stored(connection: Connection, table: sa.Table, spec: FrameSpec, *, claim_ids: Sequence[str]) -> pd.DataFrame:

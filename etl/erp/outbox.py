@@ -82,17 +82,16 @@ def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFram
     """Rows whose status follows from what Hesi shows now: key, status, reason and hesi_state.
 
     Own number seen: DONE. Another number: BLOCKED, unless it stood there when ours was given: that of the voucher we reversed.
-    Archived: BLOCKED. A number that was foreign and is gone: PENDING again. Our own that is gone from a version later than our
-    writing it: still DONE, but it is said.
+    Archived: BLOCKED. A number that was foreign and is gone: PENDING again. Our own that is gone: still DONE, but it is said.
 
     Args:
         entries: ENTRIES of the chunk.
         known: KNOWN_STATES of its claims; only claims with an outbox row matter.
-        stored: claim_id, reason, hesi_state and updated_ms of these outbox rows.
+        stored: claim_id, reason and hesi_state of these outbox rows.
     """
     numbers = known.loc[known["outbox_status"] != "", ["claim_id", "entry_kind", "hesi_voucher_no", "outbox_number", "outbox_status"]]
     rows = numbers.sort_values("entry_kind").drop_duplicates("claim_id").rename(columns={"hesi_voucher_no": "number_before"})
-    seen = entries[["claim_id", "hesi_state", "hesi_voucher_no", "source_updated_ms"]].drop_duplicates("claim_id")
+    seen = entries[["claim_id", "hesi_state", "hesi_voucher_no"]].drop_duplicates("claim_id")
     moves = []
     for row in rows.merge(seen, on="claim_id").merge(stored, on="claim_id", suffixes=("", "_stored")).itertuples(index=False):
         status, reason = _status_now(row)
@@ -110,7 +109,7 @@ def _status_now(row: Any) -> tuple[str, str]:
         return ("BLOCKED", ARCHIVED) if row.hesi_state == "archived" else ("PENDING", "")
     if row.outbox_status in _UNSENT and row.hesi_state == "archived":
         return "BLOCKED", ARCHIVED
-    if row.outbox_status == "DONE" and not row.hesi_voucher_no and row.source_updated_ms > row.updated_ms:
+    if row.outbox_status == "DONE":
         return "DONE", REMOVED
     return row.outbox_status, row.reason
 
