@@ -76,9 +76,9 @@ def open_entries(connection: Connection) -> pd.DataFrame:
 
 
 def outbox_facts(connection: Connection, claim_ids: Sequence[str]) -> pd.DataFrame:
-    """claim_id, reason and hesi_state of these claims' outbox rows."""
+    """claim_id, reason, hesi_state and run_id of these claims' outbox rows."""
     table = schema.writeback_outbox
-    names = ("claim_id", "reason", "hesi_state")
+    names = ("claim_id", "reason", "hesi_state", "run_id")
     query = sa.select(*(table.c[name] for name in names)).where(
         table.c.source_system == schema.SOURCE_SYSTEM, among(table.c.claim_id, claim_ids, connection.dialect.name)
     )

@@ -78,29 +78,31 @@ def outbox_rows(vouchers: pd.DataFrame, entries: pd.DataFrame, numbers: arrow.In
     )
 
 
-def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFrame) -> list[dict[str, Any]]:
+def outbox_moves(entries: pd.DataFrame, known: pd.DataFrame, stored: pd.DataFrame, *, run_id: str) -> list[dict[str, Any]]:
     """Rows whose status follows from what Hesi shows now: key, status, reason and hesi_state.
 
     Own number seen: DONE. Another number: BLOCKED, unless it stood there when ours was given: that of the voucher we reversed.
-    Archived: BLOCKED. A number that was foreign and is gone: PENDING again. Our own that is gone: still DONE, but it is said.
+    Archived: BLOCKED. A number that was foreign and is gone: PENDING again. Our own that is gone: still DONE, but it is said, unless
+    this run wrote it: what it shows was read before that, when its posting is repeated.
 
     Args:
         entries: ENTRIES of the chunk.
         known: KNOWN_STATES of its claims; only claims with an outbox row matter.
-        stored: claim_id, reason and hesi_state of these outbox rows.
+        stored: claim_id, reason, hesi_state and run_id of these outbox rows.
+        run_id: of the run whose entries these are.
     """
     numbers = known.loc[known["outbox_status"] != "", ["claim_id", "entry_kind", "hesi_voucher_no", "outbox_number", "outbox_status"]]
     rows = numbers.sort_values("entry_kind").drop_duplicates("claim_id").rename(columns={"hesi_voucher_no": "number_before"})
     seen = entries[["claim_id", "hesi_state", "hesi_voucher_no"]].drop_duplicates("claim_id")
     moves = []
     for row in rows.merge(seen, on="claim_id").merge(stored, on="claim_id", suffixes=("", "_stored")).itertuples(index=False):
-        status, reason = _status_now(row)
+        status, reason = _status_now(row, run_id)
         if (status, reason, row.hesi_state) != (row.outbox_status, row.reason, row.hesi_state_stored):
             moves.append({"claim_id": row.claim_id, "status": status, "reason": reason, "hesi_state": row.hesi_state})
     return moves
 
 
-def _status_now(row: Any) -> tuple[str, str]:
+def _status_now(row: Any, run_id: str) -> tuple[str, str]:
     if row.hesi_voucher_no == row.outbox_number:
         return "DONE", ""
     if row.hesi_voucher_no and not (row.outbox_status in _UNSENT and row.hesi_voucher_no == row.number_before):
@@ -109,7 +111,7 @@ def _status_now(row: Any) -> tuple[str, str]:
         return ("BLOCKED", ARCHIVED) if row.hesi_state == "archived" else ("PENDING", "")
     if row.outbox_status in _UNSENT and row.hesi_state == "archived":
         return "BLOCKED", ARCHIVED
-    if row.outbox_status == "DONE":
+    if row.outbox_status == "DONE" and row.run_id != run_id:
         return "DONE", REMOVED
     return row.outbox_status, row.reason
 

@@ -213,7 +213,8 @@ class Posting:
         stored = lookup.outbox_facts(self._connection, claim_ids)
         queued = entries.loc[(entries["disposition"] == "ready") & (entries["entry_kind"] == "EXPENSE"), "claim_id"]
         seen = entries[~entries["claim_id"].isin(queued)]  # what Hesi shows says nothing yet about a number given just now
-        moves = [{**move, "updated_at": self._at, "run_id": self._batch.run_id} for move in outbox.outbox_moves(seen, known, stored)]
+        moves = outbox.outbox_moves(seen, known, stored, run_id=self._batch.run_id)
+        moves = [{**move, "updated_at": self._at, "run_id": self._batch.run_id} for move in moves]
         self._update(schema.writeback_outbox, ["claim_id"], moves)
 
     def _update(self, table: sa.Table, key: list[str], rows: list[dict[Any, Any]]) -> None:

@@ -317,6 +317,15 @@ def test_a_number_somebody_took_out_of_hesi_is_said_once_and_until_it_is_back(ta
     assert outbox_of(target) == [("DONE", "", "paid")]
 
 
+def test_a_posting_repeated_after_its_write_back_does_not_call_the_number_removed(target: Target) -> None:
+    nightly = batch(one("C1"))
+    target.sink.post(nightly)
+    Outbox(target.engine).mark([Outcome("C1", "DONE")], at=CREATED_AT, run_id=nightly.run_id)
+    target.sink.post(batch(entry("C1", disposition="unchanged"), run_id=nightly.run_id))
+
+    assert outbox_of(target) == [("DONE", "", "paid")]
+
+
 def test_hesi_is_known_to_carry_the_number_that_was_written(target: Target) -> None:
     target.sink.post(batch(one("C1", hesi_voucher_no="转-77")))
     assert target.sink.known_states(["C1"])["hesi_voucher_no"].tolist() == ["转-77"]
