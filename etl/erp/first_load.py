@@ -16,7 +16,6 @@ from sqlalchemy.engine import Connection
 
 from etl.erp import schema
 
-_TABLES = (*schema.BATCH_TABLES, "writeback_outbox")
 # Somebody reads right now, or this user may post but does not own the tables: both matter more than a quicker first load.
 _NOT_NOW = {"55P03", "42501"}
 
@@ -36,7 +35,7 @@ def look_ups_built_afterwards(connection: Connection) -> Iterator[None]:
 def _take_down(connection: Connection) -> list[sa.Index]:
     if connection.dialect.name != "postgresql" or connection.execute(sa.select(sa.exists().select_from(schema.voucher))).scalar_one():
         return []
-    tables = [schema.metadata.tables[name] for name in _TABLES]
+    tables = [schema.metadata.tables[name] for name in schema.BATCH_TABLES]
     names = ", ".join(connection.dialect.identifier_preparer.format_table(table) for table in tables)
     look_ups = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name)) if not index.unique]
     try:

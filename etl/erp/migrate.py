@@ -11,7 +11,7 @@ from etl.erp import schema
 from etl.erp.engine import reading, writing
 from etl.errors import SchemaOutdated
 
-HEAD = "0007"
+HEAD = "0008"
 _SCRIPTS = Path(__file__).with_name("migrations")
 _LOCK_KEY = 4_215_001  # advisory lock of PostgreSQL: two first runs at once must not both create the tables
 _version = sa.table(schema.VERSION_TABLE, sa.column("version_num"))

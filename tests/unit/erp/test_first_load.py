@@ -22,7 +22,6 @@ LOOK_UPS = {
     "ix_voucher_line_claim_id",
     "ix_voucher_line_dimension_claim_id",
     "ix_voucher_line_source_claim_id",
-    "ix_writeback_outbox_status",
 }
 
 

@@ -91,7 +91,7 @@ def test_pages_are_filled_as_the_schema_wants_on_postgresql(pg_url: str, pg_url_
     migrated, created = DatabaseSink.open(pg_url), open_engine(pg_url_2)
     schema.metadata.create_all(created)
 
-    assert storage(migrated.engine) == storage(created) == {}
+    assert storage(migrated.engine) == storage(created) == {"writeback_outbox": ["fillfactor=70"]}
     migrated.close()
     created.dispose()
 
