@@ -26,7 +26,8 @@ from etl.steps.map_fields import company_rules, custom_paths, map_fields
 from etl.steps.mapped import Known, MappedClaims, MappingContext
 from etl.steps.revise import continue_revisions, revise
 from etl.steps.revision_work import PostedVoucher
-from etl.steps.stage import StagedClaims, stage
+from etl.steps.stage import stage
+from etl.steps.staged import StagedClaims
 from etl.store.quarantine import Quarantine
 
 CHUNK_CLAIMS = 6_000

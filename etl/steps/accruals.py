@@ -25,7 +25,7 @@ from etl.steps.failures import Failures
 from etl.steps.linebook import ADVANCE, EXPENSE, TAX, LineBook
 from etl.steps.lookups import CompanyRules, decide, first_hit, look_up
 from etl.steps.shares import SharedLines, share_lines
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 from etl.steps.vat import InvoiceUse, deductible
 
 Array = npt.NDArray[Any]

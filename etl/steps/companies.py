@@ -13,7 +13,7 @@ import numpy.typing as npt
 from etl.config.mapping import Mappings
 from etl.reference import Reference
 from etl.steps.lookups import Problem, first_hit, look_up
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 
 NOWHERE = -1
 Array = npt.NDArray[Any]

@@ -16,7 +16,7 @@ from etl.money import exponent
 from etl.steps.failures import Failures
 from etl.steps.linebook import COMPANY_PAID, PAYABLE, RESIDUAL, LineBook
 from etl.steps.lookups import CompanyRules, Counterparty, decide, first_hit
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 
 Array = npt.NDArray[Any]
 

@@ -16,7 +16,7 @@ from etl.frames import NO_DAY, NO_INSTANT, Columns
 from etl.periods import ACCOUNTING_OFFSET_MS, DAY_MS
 from etl.steps.lookups import look_up
 from etl.steps.mapped import MappingContext
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 
 Array = npt.NDArray[Any]
 

@@ -33,7 +33,7 @@ from etl.steps.linebook import LineBook
 from etl.steps.lookups import CompanyRules, decide, dimension_paths, look_up
 from etl.steps.mapped import FRAMES, MappedClaims, MappingContext
 from etl.steps.settlements import book_receipts, book_settlements
-from etl.steps.stage import StagedClaims, StagedColumns
+from etl.steps.staged import StagedClaims, StagedColumns
 from etl.steps.summaries import summary
 from etl.steps.unmapped import carry_unreadable, mark_gone, reject_unmapped
 

@@ -17,7 +17,7 @@ from etl.steps.credits import book_write_offs, claim_dimensions, counterparty_di
 from etl.steps.failures import Failures
 from etl.steps.linebook import ADVANCE, BANK, PAYABLE, LineBook
 from etl.steps.lookups import CompanyRules, Counterparty, decide
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 
 Array = npt.NDArray[Any]
 

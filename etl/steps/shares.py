@@ -15,7 +15,7 @@ from etl.frames import Columns
 from etl.money import allocate_groups, to_text
 from etl.steps.failures import Failures
 from etl.steps.lookups import CompanyRules, look_up
-from etl.steps.stage import StagedColumns
+from etl.steps.staged import StagedColumns
 
 Array = npt.NDArray[Any]
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
-import pandas as pd
 from msgspec import Raw
 
 from etl.frames import (
@@ -27,8 +25,6 @@ from etl.frames import (
     STAGED_PAYEES,
     STAGED_SHARES,
     STAGED_WRITE_OFFS,
-    Columns,
-    columns_of,
 )
 from etl.masking import mask_name
 from etl.payload import (
@@ -61,6 +57,7 @@ from etl.steps.claim_values import (
     rate_text,
     returned_attempts,
 )
+from etl.steps.staged import StagedClaims
 
 DUE_STATES = frozenset({"paying", "PROCESSING", "paid", "archived"})
 SETTLED_STATES = frozenset({"paid", "archived"})
@@ -68,37 +65,6 @@ NOT_DUE_STATES = frozenset({"draft", "pending", "approving", "rejected", "nullif
 ENTRY_KIND = {"expense": "EXPENSE", "loan": "LOAN", "payment": "PAYMENT", "receipt": "RECEIPT", "requisition": "REQUISITION"}
 _TOTAL_FIELD = {"expense": "expenseMoney", "loan": "loanMoney", "payment": "payMoney", "receipt": "receiptMoney"}
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # an escaped NUL, not an escaped backslash before u0000
-
-
-@dataclass(frozen=True)
-class StagedClaims:
-    """The staged frames of one chunk; ``line``, ``claim`` columns are row numbers of the frames they point to."""
-
-    claims: pd.DataFrame
-    lines: pd.DataFrame
-    shares: pd.DataFrame
-    invoices: pd.DataFrame
-    write_offs: pd.DataFrame
-    payees: pd.DataFrame
-    commitments: pd.DataFrame
-    rejects: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class StagedColumns:
-    """The readable claims of one chunk as plain columns, for a step that works on them row by row."""
-
-    claims: Columns
-    lines: Columns
-    shares: Columns
-    invoices: Columns
-    write_offs: Columns
-    payees: Columns
-
-    @classmethod
-    def of(cls, staged: StagedClaims) -> StagedColumns:
-        """The columns of the staged frames."""
-        return cls(**{field.name: columns_of(getattr(staged, field.name)) for field in fields(cls)})
 
 
 def stage(items: Iterable[tuple[Raw, str]], paths: tuple[str, ...] = ()) -> StagedClaims:

@@ -16,7 +16,7 @@ from etl.steps.entries import days_of
 from etl.steps.failures import Failures
 from etl.steps.lookups import nearest
 from etl.steps.mapped import Known, MappedClaims, MappingContext, without_vouchers
-from etl.steps.stage import StagedClaims
+from etl.steps.staged import StagedClaims
 
 Array = npt.NDArray[Any]
 

@@ -17,7 +17,8 @@ from etl.rejects import CATALOGUE
 from etl.steps.map_fields import custom_paths, map_fields
 from etl.steps.mapped import MappedClaims, MappingContext
 from etl.steps.reconcile import source_amounts
-from etl.steps.stage import StagedClaims, stage
+from etl.steps.stage import stage
+from etl.steps.staged import StagedClaims
 from tests.cases.situation import shipped_mappings
 from tests.fixtures.hostile_text import HOSTILE
 from tests.support.claims import CORP, detail, expense, invoice, map_flows, money, ms, reference, share

@@ -18,7 +18,8 @@ from etl.config.settings import PROJECT
 from etl.reference import Department, Invoice, ListItem, Payee, Reference
 from etl.steps.map_fields import custom_paths, map_fields
 from etl.steps.mapped import MappedClaims, MappingContext
-from etl.steps.stage import StagedClaims, stage
+from etl.steps.stage import stage
+from etl.steps.staged import StagedClaims
 
 SHANGHAI = timezone(timedelta(hours=8))
 CORP = "corp"

@@ -11,7 +11,8 @@ import pytest
 from msgspec import Raw
 
 from etl.frames import NO_AMOUNT, NO_INSTANT
-from etl.steps.stage import StagedClaims, stage
+from etl.steps.stage import stage
+from etl.steps.staged import StagedClaims
 from tests.support.claims import detail, expense, flow, money, ms, share
 
 PATHS = ("form.法人实体", "form.u_x", "line.u_y", "share.项目", "share.expenseDepartment")
