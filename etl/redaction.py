@@ -97,5 +97,5 @@ class RedactingFilter(logging.Filter):
 
 
 def quiet_http_loggers() -> None:
-    """The HTTP library writes the full address of requests, below WARNING always and in some of its warnings."""
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    """httpx, which carries the notices of a run, writes the full address of requests at INFO; libcurl, which asks Hesi, writes no log."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)

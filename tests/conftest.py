@@ -6,9 +6,11 @@ import difflib
 import os
 import socket
 from collections.abc import Callable, Iterator
+from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -64,7 +66,16 @@ def _refuse(host: Any) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def this_machine_only() -> Iterator[None]:
-    """Python sockets reach loopback and unix sockets only."""
+    """Python sockets reach loopback and unix sockets only; libcurl, which has sockets of its own, is asked for loopback only."""
+    from etl.hesi.transport import Request, Response, WireTransport  # by the tests that start, not by every look at the list of them
+
+    send = WireTransport.send
+
+    @wraps(send)
+    def asked(self: WireTransport, request: Request, **options: Any) -> Response:
+        _refuse(urlsplit(request.url).hostname)
+        return send(self, request, **options)
+
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded(original: Callable[[socket.socket, Any], Any]) -> Callable[[socket.socket, Any], Any]:
@@ -83,6 +94,7 @@ def this_machine_only() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded(connect))
         patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
         patch.setattr(socket, "getaddrinfo", resolve)
+        patch.setattr(WireTransport, "send", asked)
         yield
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
+from etl.hesi.limits import Deadline
+from etl.hesi.transport import Request, WireTransport
 from tests.conftest import FINANCE, NetworkRefused
 
 
@@ -23,6 +26,11 @@ def test_a_socket_that_leaves_this_machine_is_refused(address: str) -> None:
 def test_a_name_of_another_machine_is_not_even_looked_up() -> None:
     with pytest.raises(NetworkRefused):
         httpx.get("http://app.ekuaibao.com")
+
+
+def test_libcurl_is_not_asked_for_another_machine_either() -> None:
+    with pytest.raises(NetworkRefused):
+        WireTransport().send(Request("GET", "http://app.ekuaibao.com"), deadline=Deadline(time.monotonic, 1))
 
 
 def test_loopback_is_reachable() -> None:

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from etl.periods import local_day
-from etl.redaction import RedactingFilter, quiet_http_loggers
+from etl.redaction import RedactingFilter
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -53,7 +53,6 @@ def logging_to(home: Path, *, verbose: bool) -> Iterator[logging.Handler]:
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
     ours.setLevel(logging.INFO)
-    quiet_http_loggers()
     try:
         yield file
     finally:

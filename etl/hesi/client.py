@@ -18,7 +18,7 @@ from etl.hesi.exchange import Call, Exchange, Reply
 from etl.hesi.limits import Clock, RateBudget, Sleep
 from etl.hesi.location import Base, configured_base, located_base
 from etl.hesi.transport import Transport, WireTransport
-from etl.redaction import quiet_http_loggers, register_secret
+from etl.redaction import register_secret
 
 _LOCATION_ATTEMPTS = 2
 _log = logging.getLogger(__name__)
@@ -59,7 +59,6 @@ class HesiClient:
         wall: Clock = time.time,
     ) -> None:
         register_secret(app_security)
-        quiet_http_loggers()
         self._allowed_hosts = tuple(allowed_hosts)
         self._given = configured_base(base_url, allowed_hosts=self._allowed_hosts)
         self._located: Base | None = None

@@ -31,7 +31,7 @@ from etl.hesi.endpoints import Endpoint
 from etl.hesi.envelope import Failure, Kind, judge
 from etl.hesi.limits import Clock, Deadline, RateBudget, Sleep, retry_after_seconds
 from etl.hesi.location import Base
-from etl.hesi.transport import NoAnswer, Request, Transport
+from etl.hesi.transport import NoAnswer, Request, Transport, Untrusted
 from etl.redaction import redact
 
 ATTEMPTS = 5
@@ -158,12 +158,12 @@ class Exchange:
         try:
             answer = self._transport.send(request, deadline=deadline)
         except NoAnswer as error:
-            problem = redact(str(error))
+            problem, untrusted = redact(str(error)), isinstance(error, Untrusted)
         except PayloadChanged as error:
             raise PayloadChanged(f"{name}: {error}") from None
         else:
             return _Raw(answer.status, answer.headers, answer.body, _charset(answer.headers.get("content-type", "")), redact(url))
-        if "CERTIFICATE_VERIFY_FAILED" in problem:
+        if untrusted:
             raise HostRefused(
                 f"{name}: expected a certificate this machine trusts for {base.host}, found {problem}; "
                 "add the missing certificate authority to the trust store, never switch verification off"

@@ -26,9 +26,8 @@ def airflow_settings() -> Settings:
         ConfigError: lists every wrong setting.
     """
     from etl.config.settings import load_settings
-    from etl.redaction import quiet_http_loggers, register_secret
+    from etl.redaction import register_secret
 
-    quiet_http_loggers()
     values = _variables()
     for hook in (HesiHook(), ErpHook(), LedgerHook()):
         values |= hook.settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -115,6 +116,7 @@ def test_a_message_that_could_not_be_sent_is_tried_again_at_the_next_failure(
 ) -> None:
     from hesi_erp.notify import report_failure
 
+    caplog.set_level(logging.DEBUG)
     connect(monkeypatch, "it", conn_type="http", password=receiver.url)
     receiver.status = 500
     report_failure(failure(SourceUnavailable("down")))

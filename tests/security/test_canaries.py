@@ -17,6 +17,7 @@ from etl.erp.database import DatabaseSink
 from etl.erp.engine import open_engine
 from etl.errors import EtlError
 from etl.hesi.endpoints import Endpoint
+from etl.hesi.transport import Untrusted
 from etl.redaction import redact
 from etl.store.ledger import Ledger
 from tests.security.hesi_answers import ENDPOINTS, KEY, REFRESH, SECRET, TOKEN, FakeHesi, call
@@ -55,7 +56,7 @@ ANSWERS: dict[str, Callable[[httpx.Request], httpx.Response]] = {
     "a lost connection": lambda request: _fail(httpx.ConnectError(echo(request))),
     "a slow connection": lambda request: _fail(httpx.ReadTimeout(echo(request))),
     "a broken protocol": lambda request: _fail(httpx.RemoteProtocolError(echo(request))),
-    "a bad certificate": lambda request: _fail(httpx.ConnectError(f"CERTIFICATE_VERIFY_FAILED {echo(request)}")),
+    "a bad certificate": lambda request: _fail(Untrusted(echo(request))),
 }
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import socket
 import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from etl.config.settings import PROJECT, load_settings
-from etl.errors import ConfigError, HostRefused, SourceUnavailable
+from etl.errors import ConfigError, EtlError, HostRefused, SourceUnavailable
 from etl.hesi.attachments import StoredFile, download_urls
 from etl.hesi.client import HesiClient
 from etl.hesi.endpoints import FEE_TYPES, Endpoint
-from etl.hesi.transport import tls_context
+from faults.certificates import FLAWS, issue
 from tests.security.hesi_answers import ALLOWED, BASE, ENDPOINTS, KEY, SECRET, FakeHesi, call
 from tests.security.payloads import ADDRESSES
 
@@ -81,7 +87,7 @@ def test_links_to_attachments_are_handed_over_and_never_fetched() -> None:
 
 
 def test_nothing_in_the_product_opens_an_address_but_the_one_transport() -> None:
-    fetchers = {"urllib.request", "requests", "aiohttp", "http.client", "ftplib", "smtplib", "urllib3", "httpx", "httpcore"}
+    fetchers = {"urllib.request", "requests", "aiohttp", "http.client", "ftplib", "smtplib", "urllib3", "httpx", "httpcore", "pycurl"}
     found = [
         (path.relative_to(PROJECT).as_posix(), name)
         for path in (PROJECT / "etl").rglob("*.py")
@@ -89,7 +95,7 @@ def test_nothing_in_the_product_opens_an_address_but_the_one_transport() -> None
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
         if name in fetchers
     ]
-    assert found == [("etl/hesi/transport.py", "http.client"), ("etl/hesi/transport.py", "urllib3")]
+    assert found == [("etl/hesi/transport.py", "pycurl")]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +116,76 @@ def test_proxies_and_netrc_of_the_environment_are_not_used(monkeypatch: pytest.M
     assert hesi.hosts == OURS
 
 
-def test_certificates_are_verified_and_tls_is_1_2_or_newer() -> None:
-    context = tls_context()
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
+@contextmanager
+def tls_server(chain: Path, *, newest: ssl.TLSVersion) -> Iterator[tuple[str, list[bytes]]]:
+    """Its address, and what it was sent over TLS; it answers everything with no items."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # an old protocol is the point
+        context.minimum_version = min(newest, ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = newest
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL would not speak the old protocol at all
+    received: list[bytes] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                peer, _ = listener.accept()
+                with peer, contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as secure:
+                    while asked := secure.recv(65536):
+                        received.append(asked)
+                        value = b'{"value":{"accessToken":"tls-token-1","expireTime":99999999999999,"corporationId":""},"items":[]}'
+                        secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(value), value))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", received
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def ask_over_tls(chain: Path, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> tuple[type[Exception] | None, list[bytes]]:
+    """What a call to a server with this certificate raised, and what the server was sent."""
+    raised = None
+    with tls_server(chain, newest=newest) as (url, received):
+        settings = {"requests_per_second": 0, "max_retry_after_seconds": 60, "sleep": lambda _: None}
+        with HesiClient(url, KEY, SECRET, allowed_hosts=["127.0.0.1"], **settings) as client:
+            try:
+                client.call(FEE_TYPES)
+            except EtlError as error:
+                raised = type(error)
+    return raised, received
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_the_machine_trusts_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: ssl.TLSVersion) -> None:
+    issued = issue(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(issued.trusted))
+    raised, received = ask_over_tls(issued.chain, newest)
+    assert raised is None
+    assert b"feeTypes" in received[-1]
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_certificates_are_verified_and_tls_is_1_2_or_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaw: str) -> None:
+    issued = issue(tmp_path, flaw)
+    monkeypatch.setenv("SSL_CERT_FILE", str(issued.trusted))
+    assert ask_over_tls(issued.chain) == (HostRefused, [])
+    good = issue(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(good.trusted))
+    assert ask_over_tls(good.chain, ssl.TLSVersion.TLSv1_1) == (SourceUnavailable, [])
+
+
+@pytest.mark.parametrize("trusted", ["missing.pem", "empty.pem", "the machine's own"])
+def test_without_the_certificate_of_the_authority_nobody_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
+    (tmp_path / "empty.pem").touch()
+    if trusted.endswith(".pem"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / trusted))
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "missing"))
+    assert ask_over_tls(issue(tmp_path).chain) == (HostRefused, [])
 
 
 def test_no_source_of_the_project_switches_verification_off() -> None:

@@ -23,7 +23,10 @@ from etl.errors import BudgetCalculating, ConfigError, ControlTotalMismatch, Etl
 VERBS = ("run", "check-config", "explain", "replay", "accept", "accept-payment", "clear-number", "reconcile", "evidence", "audit")
 CANARY = "canary-app-security-7c1f"
 # None of these is needed to print help; each would cost a tenth of a second or more.
-SLOW = {"pandas", "numpy", "pyarrow", "sqlalchemy", "pydantic", "urllib3", "msgspec", "great_expectations", "airflow", "alembic", "jinja2", "tenacity"}
+SLOW = {
+    *("pandas", "numpy", "pyarrow", "sqlalchemy", "pydantic", "urllib3", "pycurl", "msgspec"),
+    *("great_expectations", "airflow", "alembic", "jinja2", "tenacity"),
+}
 
 
 @pytest.fixture

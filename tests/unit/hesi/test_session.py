@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import traceback
 from collections.abc import Callable
@@ -400,8 +399,3 @@ def test_the_address_of_a_reply_shows_no_token(hesi: Any, client: Any) -> None:
     reply = client.call(FLOW_DETAIL, params={"flowId": "ID_1"})
     assert reply.url == "https://app.ekuaibao.com/api/openapi/v1.1/flowDetails?flowId=ID_1"
     assert "accessToken" in str(hesi.requests[-1].url)
-
-
-def test_the_http_library_does_not_log_addresses(client: Any) -> None:
-    assert not logging.getLogger("urllib3.connection").isEnabledFor(logging.WARNING)
-    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
