@@ -36,6 +36,7 @@ _ALWAYS = (
     (pycurl.NOPROXY, "*"),
     (pycurl.PATH_AS_IS, True),
     (pycurl.ACCEPT_ENCODING, "gzip, deflate"),
+    (pycurl.CONNECTTIMEOUT, CONNECT_SECONDS),
     (pycurl.LOW_SPEED_LIMIT, 1),
     (pycurl.LOW_SPEED_TIME, READ_SECONDS),
     (pycurl.BUFFERSIZE, _AT_ONCE),

@@ -125,6 +125,22 @@ def test_bytes_that_keep_dripping_in_body_or_headers_do_not_outlive_the_deadline
     assert 0.4 < time.monotonic() - begun < 5
 
 
+def test_a_machine_that_takes_no_connection_is_given_up_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (pycurl.CONNECTTIMEOUT, transport.CONNECT_SECONDS) in transport._ALWAYS
+    monkeypatch.setattr(transport, "_ALWAYS", (*transport._ALWAYS, (pycurl.CONNECTTIMEOUT_MS, 300)))
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):  # nobody accepts them, so there is no room for one more
+            peer = waiting.enter_context(socket.socket())
+            peer.setblocking(False)
+            peer.connect_ex(listener.getsockname())
+        begun = time.monotonic()
+        with pytest.raises(NoAnswer, match="timed out"):
+            ask(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    assert time.monotonic() - begun < 5
+
+
 def test_silence_ends_a_call_before_its_deadline(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_ALWAYS", (*transport._ALWAYS, (pycurl.LOW_SPEED_TIME, 1)))
     url = serve(lambda peer, _: peer.sendall(HEADERS + b"Content-Length: 2\r\n\r\n"))
