@@ -5,6 +5,7 @@ Every call this client makes may be repeated: reads, and the write-back of a num
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -183,6 +184,7 @@ class Exchange:
         raise error
 
 
+@functools.lru_cache(maxsize=16)
 def _charset(content_type: str) -> str | None:
     if "charset" not in content_type.lower():
         return None
