@@ -89,7 +89,7 @@ class AuthenticationFailed(TerminalError):
 
 
 class HostRefused(TerminalError):
-    """An address outside ``HESI_ALLOWED_HOSTS``, or plain http to another machine."""
+    """An address outside ``HESI_ALLOWED_HOSTS``, plain http to another machine, a redirect, or a certificate this machine does not trust."""
 
 
 class NotAllowed(TerminalError):

@@ -94,9 +94,10 @@ ADVICE: dict[type[EtlError], Advice] = {
         "更正 `HESI_APP_KEY` 与 `HESI_APP_SECURITY`，或向合思确认密钥是否已停用。",
     ),
     errors.HostRefused: Advice(
-        "it", "地址不在 `HESI_ALLOWED_HOSTS` 内，或以明文 http 访问其他机器。",
-        "Check the address. Add the host to `HESI_ALLOWED_HOSTS` only if it is really Hesi's, and use https.",
-        "核对地址；仅当确属合思时加入 `HESI_ALLOWED_HOSTS`，并使用 https。",
+        "it", "地址不在 `HESI_ALLOWED_HOSTS` 内，以明文 http 访问其他机器，被重定向，或证书不受本机信任。",
+        "Check the address. Add the host to `HESI_ALLOWED_HOSTS` only if it is really Hesi's, and use https. "
+        "A private certificate authority is named by `SSL_CERT_FILE` or `SSL_CERT_DIR`.",
+        "核对地址；仅当确属合思时加入 `HESI_ALLOWED_HOSTS`，并使用 https。自有证书颁发机构用 `SSL_CERT_FILE` 或 `SSL_CERT_DIR` 指定。",
     ),
     errors.NotAllowed: Advice(
         "it", "租户未开通该接口（功能未启用或缺少权限）。",
